@@ -1,0 +1,1 @@
+"""How both wheels are built: the shared core once, then one small native module per package."""

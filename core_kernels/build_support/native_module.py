@@ -1,0 +1,50 @@
+"""The native module `_C` of one package: the shared bindings linked with the installed core."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import sysconfig
+from pathlib import Path
+
+from . import cmake
+from .core_cache import installed_core
+from .sources import digest
+from .workspace import build_directory
+
+
+def build_native_module(common: Path, destination: Path, *, package: str, keep: bool) -> Path:
+    """Builds `_C` for this Python and puts it into `destination`.
+
+    Args:
+      common: folder with the bindings and their CMakeLists.txt.
+      destination: folder that receives the module.
+      package: import name; each package has its own build directory.
+      keep: continue the last build of this checkout instead of starting afresh.
+    Returns:
+      Path of the module file, whose name carries the Python version and platform.
+    Raises:
+      SystemExit: a tool is missing or the build fails.
+    """
+    import pybind11  # a build requirement, so not yet there when the hook is first loaded
+
+    core = installed_core(keep_objects=keep)
+    python = Path(sys.executable).resolve()  # an isolated environment's own path is never the same
+    filename = f"_C{sysconfig.get_config_var('EXT_SUFFIX')}"
+    name = f"{package}-{digest(cmake.configuration(), str(common), str(python))}"
+    with build_directory(name, [common, core / "include"], keep=keep) as build:
+        # Through a link, so that a new core does not change every compile command.
+        link = build / "core"
+        link.unlink(missing_ok=True)
+        link.symlink_to(core)
+        (build / filename).unlink(missing_ok=True)  # a core from the cache may be older: link anyway
+        extra = [
+            f"-DCMAKE_PREFIX_PATH={link}",
+            f"-Dpybind11_DIR={pybind11.get_cmake_dir()}",
+            f"-DPython_EXECUTABLE={python}",
+        ]
+        cmake.build_and_install(common, build, build / "installed", extra=extra)
+        module = destination / filename
+        module.unlink(missing_ok=True)  # a process that runs with the old file keeps it
+        shutil.copy2(build / "installed" / filename, module)
+    return module

@@ -1,0 +1,39 @@
+#pragma once
+
+// Entry points of the core. `prepare_*` checks everything and writes nothing; `run_*` needs a
+// workspace of plan.workspace_bytes (64-byte aligned) and cannot fail.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "fa/call.h"
+#include "fa/plan.h"
+#include "fa/problem.h"
+#include "fa/status.h"
+
+namespace fa {
+
+Status prepare_forward(const ForwardCall& call, ForwardProblem* problem, Plan* plan);
+void run_forward(const ForwardProblem& problem, const Plan& plan, void* workspace);
+
+Status prepare_backward(const BackwardCall& call, BackwardProblem* problem, Plan* plan);
+void run_backward(const BackwardProblem& problem, const Plan& plan, void* workspace);
+
+Status combine(const CombineCall& call);
+
+// Split count chosen for num_splits = 0.
+int32_t choose_splits(int64_t batch, int64_t q_len, int64_t kv_len, int64_t q_heads,
+                      int64_t kv_heads, int64_t head_dim, int64_t value_dim);
+
+Status make_metadata(const MetadataCall& call, std::vector<int32_t>* metadata);
+
+// CPU instruction sets: the one in use, those this machine runs (best first), and a choice.
+std::string cpu_isa();
+std::vector<std::string> cpu_isas();
+Status set_cpu_isa(const std::string& name);
+
+// Name of the deliberate defect in a mutation-test build, else "".
+std::string mutant_name();
+
+}  // namespace fa

@@ -1,0 +1,102 @@
+// The CPU back end's face to the registry, and the core's CPU-only entry points.
+
+#include <algorithm>
+#include <limits>
+
+#include "cpu/backward.h"
+#include "cpu/combine.h"
+#include "cpu/forward.h"
+#include "cpu/isa_table.h"
+#include "fa/attention.h"
+#include "plan/plan.h"
+#include "problem/checks.h"
+#include "registry/backend.h"
+
+namespace fa {
+namespace {
+
+Status cpu_supports(Device device) {
+  if (device == Device::kCpu) return {};
+  return not_supported("tensors are not on the CPU");
+}
+
+void plan_cpu_forward(const ForwardProblem& problem, Plan* plan) {
+  plan->isa = cpu::microkernels().name;
+  plan_forward(problem, plan);
+}
+
+void plan_cpu_backward(const BackwardProblem& problem, Plan* plan) {
+  plan->isa = cpu::microkernels().name;
+  plan_backward(problem, cpu::microkernels().strip, plan);
+}
+
+Status check_combine(const CombineCall& call) {
+  const TensorView& o = call.out_partial;
+  FA_RETURN_IF_ERROR(check_dtype("out_partial", o, {DType::kFloat32}));
+  FA_RETURN_IF_ERROR(check_shape("out_partial", o, {kAny, kAny, kAny, kAny, kAny},
+                                 "[num_splits, B, S, H, Dv]"));
+  FA_RETURN_IF_ERROR(check_last_stride("out_partial", o));
+  FA_RETURN_IF_ERROR(check_device("lse_partial", call.lse_partial, o.device));
+  FA_RETURN_IF_ERROR(check_dtype("lse_partial", call.lse_partial, {DType::kFloat32}));
+  FA_RETURN_IF_ERROR(check_shape("lse_partial", call.lse_partial,
+                                 {o.size[0], o.size[1], o.size[2], o.size[3]},
+                                 "[num_splits, B, S, H]"));
+  FA_RETURN_IF_ERROR(check_device("out", call.out, o.device));
+  FA_RETURN_IF_ERROR(check_dtype("out", call.out,
+                                 {DType::kFloat32, DType::kFloat16, DType::kBFloat16}));
+  FA_RETURN_IF_ERROR(check_shape("out", call.out, {o.size[1], o.size[2], o.size[3], o.size[4]},
+                                 "[B, S, H, Dv]"));
+  FA_RETURN_IF_ERROR(check_last_stride("out", call.out));
+  FA_RETURN_IF_ERROR(check_device("lse", call.lse, o.device));
+  FA_RETURN_IF_ERROR(check_dtype("lse", call.lse, {DType::kFloat32}));
+  FA_REQUIRE(o.size[0] >= 1 && o.size[0] <= 256, "out_partial: got ", o.size[0],
+             " splits, expected 1 to 256");
+  return check_shape("lse", call.lse, {o.size[1], o.size[2], o.size[3]}, "[B, S, H]");
+}
+
+}  // namespace
+
+const Backend kCpuBackend = {"cpu",
+                             cpu_supports,
+                             plan_cpu_forward,
+                             cpu::run_forward,
+                             plan_cpu_backward,
+                             cpu::run_backward};
+
+Status combine(const CombineCall& call) {
+  FA_RETURN_IF_ERROR(cpu_supports(call.out_partial.device));
+  FA_RETURN_IF_ERROR(check_combine(call));
+  const TensorView& o = call.out_partial;
+  const TensorView& lse = call.lse_partial;
+  cpu::CombineProblem problem;
+  problem.splits = static_cast<int32_t>(o.size[0]);
+  problem.rows = o.size[1];
+  problem.tokens = o.size[2];
+  problem.heads = o.size[3];
+  problem.value_dim = static_cast<int32_t>(o.size[4]);
+  problem.partial_out = {static_cast<char*>(o.data), o.dtype, o.stride[1], o.stride[2],
+                         o.stride[3]};
+  problem.out_split_stride = o.stride[0];
+  problem.partial_lse = {static_cast<float*>(lse.data), lse.stride[1], lse.stride[3],
+                         lse.stride[2]};
+  problem.lse_split_stride = lse.stride[0];
+  problem.out = token_view(call.out);
+  problem.lse = {static_cast<float*>(call.lse.data), call.lse.stride[0], call.lse.stride[2],
+                 call.lse.stride[1]};
+  float infinity = std::numeric_limits<float>::infinity();
+  problem.empty_lse = call.api == Api::kV2 ? infinity : -infinity;
+  cpu::run_combine(problem, cpu::microkernels(), call.threads);
+  return {};
+}
+
+std::string cpu_isa() { return cpu::microkernels().name; }
+
+std::vector<std::string> cpu_isas() {
+  std::vector<std::string> names;
+  for (const cpu::Microkernels* isa : cpu::available_isas()) names.push_back(isa->name);
+  return names;
+}
+
+Status set_cpu_isa(const std::string& name) { return cpu::select_isa(name); }
+
+}  // namespace fa

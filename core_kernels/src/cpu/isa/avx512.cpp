@@ -1,0 +1,31 @@
+// x86-64 with AVX-512 F, BW, DQ and VL.
+
+#include "cpu/microkernel.h"
+
+#include <immintrin.h>
+
+#include <cstdint>
+#include <cstring>
+
+#define FA_ISA_NAME "avx512"
+#define FA_LANES 16
+#define FA_GEMM_ROWS 12
+
+namespace fa::cpu::avx512 {
+namespace {
+
+void halves_to_floats(const uint16_t* source, float* target) {
+  __m256i halves = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(source));
+  _mm512_storeu_ps(target, _mm512_cvtph_ps(halves));
+}
+
+void floats_to_halves(const float* source, uint16_t* target) {
+  __m256i halves = _mm512_cvtps_ph(_mm512_loadu_ps(source), _MM_FROUND_TO_NEAREST_INT);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(target), halves);
+}
+
+}  // namespace
+
+#include "cpu/isa/strip_kernels.h"
+
+}  // namespace fa::cpu::avx512

@@ -1,0 +1,32 @@
+#pragma once
+
+// From a call to a checked problem: the only place that applies defaults.
+
+#include "fa/problem.h"
+#include "fa/status.h"
+
+namespace fa {
+
+Status normalize_forward(const ForwardCall& call, ForwardProblem* problem);
+Status normalize_backward(const BackwardCall& call, BackwardProblem* problem);
+
+// Fields that mean the same in both calls.
+struct SharedCall {
+  const TensorView& q;
+  const TensorView& k;
+  const TensorView& v;
+  const TensorView& qv;
+  const TensorView& alibi_slopes;
+  const TensorView& sink;
+  const TensorView& rng_state;
+  const LengthViews& lengths;
+  const MaskOptions& mask;
+  const ScoreOptions& score;
+  Api api;
+  bool paged;
+};
+
+// Dimensions, dtypes, devices and scalars; not the lengths.
+Status shared_geometry(const SharedCall& call, Geometry* geometry);
+
+}  // namespace fa

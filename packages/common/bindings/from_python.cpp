@@ -1,0 +1,94 @@
+#include "from_python.h"
+
+#include <string>
+
+namespace py = pybind11;
+
+namespace fa::bindings {
+namespace {
+
+// Attribute names and dtype objects, looked up once per process and never released: they are used
+// until the interpreter ends.
+struct TorchNames {
+  PyObject* shape = PyUnicode_InternFromString("shape");
+  PyObject* stride = PyUnicode_InternFromString("stride");
+  PyObject* dtype = PyUnicode_InternFromString("dtype");
+  PyObject* is_cpu = PyUnicode_InternFromString("is_cpu");
+  PyObject* data_ptr = PyUnicode_InternFromString("data_ptr");
+  PyObject* dtypes[6] = {};
+
+  TorchNames() {
+    py::module_ torch = py::module_::import("torch");
+    const char* names[6] = {"float32", "float16", "bfloat16", "float8_e4m3fn", "int32", "int64"};
+    for (int i = 0; i < 6; ++i) {
+      if (py::hasattr(torch, names[i])) dtypes[i] = py::object(torch.attr(names[i])).release().ptr();
+    }
+  }
+};
+
+const TorchNames& torch_names() {
+  static const TorchNames* names = new TorchNames;
+  return *names;
+}
+
+py::object attribute(py::handle object, PyObject* name) {
+  PyObject* value = PyObject_GetAttr(object.ptr(), name);
+  if (!value) throw py::error_already_set();
+  return py::reinterpret_steal<py::object>(value);
+}
+
+py::object call_method(py::handle object, PyObject* name) {
+  PyObject* value = PyObject_CallMethodNoArgs(object.ptr(), name);
+  if (!value) throw py::error_already_set();
+  return py::reinterpret_steal<py::object>(value);
+}
+
+DType dtype_of(py::handle tensor, const TorchNames& names) {
+  constexpr DType kDTypes[6] = {DType::kFloat32,    DType::kFloat16, DType::kBFloat16,
+                                DType::kFloat8E4M3, DType::kInt32,   DType::kInt64};
+  py::object dtype = attribute(tensor, names.dtype);
+  for (int i = 0; i < 6; ++i) {
+    if (dtype.ptr() == names.dtypes[i]) return kDTypes[i];
+  }
+  return DType::kOther;
+}
+
+Device device_of(py::handle tensor, const TorchNames& names) {
+  if (attribute(tensor, names.is_cpu).ptr() == Py_True) return Device::kCpu;
+  std::string type = py::str(tensor.attr("device").attr("type"));
+  return type == "npu" ? Device::kNpu : Device::kOther;
+}
+
+}  // namespace
+
+void* data_of(py::handle tensor) {
+  py::object address = call_method(tensor, torch_names().data_ptr);
+  return PyLong_AsVoidPtr(address.ptr());
+}
+
+TensorView view_of(const char* name, py::handle tensor) {
+  TensorView view;
+  if (tensor.is_none()) return view;
+  const TorchNames& names = torch_names();
+  py::object shape = attribute(tensor, names.shape);
+  py::object stride = call_method(tensor, names.stride);
+  if (!PyTuple_Check(shape.ptr()) || !PyTuple_Check(stride.ptr())) {
+    throw py::type_error(std::string(name) + ": expected a torch.Tensor");
+  }
+  view.rank = static_cast<int>(PyTuple_GET_SIZE(shape.ptr()));
+  if (view.rank > kMaxRank) {
+    throw py::value_error(std::string(name) + ": got " + std::to_string(view.rank) +
+                          " dimensions, expected at most " + std::to_string(kMaxRank));
+  }
+  for (int i = 0; i < view.rank; ++i) {
+    view.size[i] = PyLong_AsLongLong(PyTuple_GET_ITEM(shape.ptr(), i));
+    view.stride[i] = PyLong_AsLongLong(PyTuple_GET_ITEM(stride.ptr(), i));
+  }
+  view.defined = true;
+  view.dtype = dtype_of(tensor, names);
+  view.device = device_of(tensor, names);
+  if (view.device == Device::kCpu) view.data = data_of(tensor);
+  return view;
+}
+
+}  // namespace fa::bindings
