@@ -16,7 +16,7 @@ namespace fa {
 namespace {
 
 Status cpu_supports(Device device) {
-  if (device == Device::kCpu) return {};
+  if (device == Device::kCpu) return cpu::environment_status();
   return not_supported("tensors are not on the CPU");
 }
 

@@ -11,6 +11,9 @@ namespace fa::cpu {
 // Kernels of the ISA in use: the best that this machine runs, FLASH_ATTN_NPU_ISA, or select_isa().
 const Microkernels& microkernels();
 
+// An error when FLASH_ATTN_NPU_ISA names what this machine does not run.
+const Status& environment_status();
+
 // What this machine and its operating system run, best first.
 std::vector<const Microkernels*> available_isas();
 

@@ -91,5 +91,8 @@ extern const Microkernels kMicrokernels;
 namespace avx512 {
 extern const Microkernels kMicrokernels;
 }
+namespace wide {  // test builds only
+extern const Microkernels kMicrokernels;
+}
 
 }  // namespace fa::cpu

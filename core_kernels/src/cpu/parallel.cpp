@@ -16,7 +16,9 @@ namespace {
 // libgomp's entry point for a parallel region; part of its stable ABI.
 using GompParallel = void (*)(void (*body)(void*), void* data, unsigned threads, unsigned flags);
 
+// In a child of fork(), also when the parent never came here: torch may have started the workers.
 std::atomic<bool> forked{false};
+const int registered = pthread_atfork(nullptr, nullptr, [] { forked.store(true); });
 
 int remember_libgomp(dl_phdr_info* info, size_t, void* path) {
   const char* slash = std::strrchr(info->dlpi_name, '/');
@@ -28,7 +30,7 @@ int remember_libgomp(dl_phdr_info* info, size_t, void* path) {
 
 // The loaded libgomp, whatever name a wheel gave its copy; null when there is none.
 GompParallel find_gomp_parallel() {
-  pthread_atfork(nullptr, nullptr, [] { forked.store(true); });
+  (void)registered;
   std::string path;
   dl_iterate_phdr(remember_libgomp, &path);
   if (path.empty()) return nullptr;

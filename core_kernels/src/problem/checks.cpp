@@ -24,26 +24,33 @@ Status check_device(const char* name, const TensorView& view, Device device) {
 
 Status check_dtype(const char* name, const TensorView& view,
                    std::initializer_list<DType> allowed) {
-  std::string list;
   for (DType dtype : allowed) {
     if (view.dtype == dtype) return {};
-    list += (list.empty() ? "" : " or ") + std::string(dtype_name(dtype));
   }
+  std::string list;
+  for (DType dtype : allowed) list += (list.empty() ? "" : " or ") + std::string(dtype_name(dtype));
   return invalid_argument(name, ": got dtype ", dtype_name(view.dtype), ", expected ", list);
+}
+
+static bool shape_fits(const TensorView& view, std::initializer_list<int64_t> expected) {
+  if (view.rank != static_cast<int>(expected.size())) return false;
+  const int64_t* actual = view.size;
+  for (int64_t size : expected) {
+    if (size != kAny && *actual != size) return false;
+    ++actual;
+  }
+  return true;
 }
 
 Status check_shape(const char* name, const TensorView& view,
                    std::initializer_list<int64_t> expected, const char* meaning) {
-  bool fits = view.rank == static_cast<int>(expected.size());
-  std::string text = "[";
-  int i = 0;
+  if (shape_fits(view, expected)) return {};
+  std::string text;
   for (int64_t size : expected) {
-    if (fits && size != kAny && view.size[i] != size) fits = false;
-    text += (i > 0 ? ", " : "") + (size == kAny ? std::string("any") : std::to_string(size));
-    ++i;
+    text += (text.empty() ? "" : ", ") + (size == kAny ? std::string("any") : std::to_string(size));
   }
-  FA_REQUIRE(fits, name, ": got shape ", view.shape(), ", expected ", text, "] = ", meaning);
-  return {};
+  return invalid_argument(name, ": got shape ", view.shape(), ", expected [", text, "] = ",
+                          meaning);
 }
 
 Status check_last_stride(const char* name, const TensorView& view) {

@@ -151,6 +151,7 @@ void store_row(const float* source, DType dtype, int n, void* target) {
 template <int kRows>
 inline void gemm_panel(const Gemm& g, const float* a, const float* b, float* c) {
   VecF acc[kRows][kVectors];
+#pragma GCC unroll 16
   for (int i = 0; i < kRows; ++i) {
     for (int x = 0; x < kVectors; ++x) {
       acc[i][x] = g.accumulate ? load<VecF>(c + i * g.c_row + x * kLanes) : VecF{};
@@ -168,6 +169,7 @@ inline void gemm_panel(const Gemm& g, const float* a, const float* b, float* c) 
     a += g.a_k;
     b += g.b_row;
   }
+#pragma GCC unroll 16
   for (int i = 0; i < kRows; ++i) {
     for (int x = 0; x < kVectors; ++x) store(c + i * g.c_row + x * kLanes, acc[i][x]);
   }

@@ -1,0 +1,36 @@
+// Test builds only: the 16-lane kernels of the AVX-512 unit, lowered to AVX2 by the compiler, so that
+// their strip width and tails are exercised on machines without AVX-512.
+
+#include "cpu/microkernel.h"
+
+#include <immintrin.h>
+
+#include <cstdint>
+#include <cstring>
+
+#define FA_ISA_NAME "wide"
+#define FA_LANES 16
+#define FA_GEMM_ROWS 12
+
+namespace fa::cpu::wide {
+namespace {
+
+void halves_to_floats(const uint16_t* source, float* target) {
+  for (int i = 0; i < FA_LANES; i += 8) {
+    __m128i halves = _mm_loadu_si128(reinterpret_cast<const __m128i*>(source + i));
+    _mm256_storeu_ps(target + i, _mm256_cvtph_ps(halves));
+  }
+}
+
+void floats_to_halves(const float* source, uint16_t* target) {
+  for (int i = 0; i < FA_LANES; i += 8) {
+    __m128i halves = _mm256_cvtps_ph(_mm256_loadu_ps(source + i), _MM_FROUND_TO_NEAREST_INT);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(target + i), halves);
+  }
+}
+
+}  // namespace
+
+#include "cpu/isa/strip_kernels.h"
+
+}  // namespace fa::cpu::wide
