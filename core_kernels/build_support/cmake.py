@@ -87,7 +87,9 @@ def _jobs() -> str:
     return os.environ.get("CMAKE_BUILD_PARALLEL_LEVEL") or str(len(os.sched_getaffinity(0)))
 
 
-def build_and_install(source: Path, build: Path, prefix: Path, *, extra: Sequence[str] = ()) -> None:
+def build_and_install(
+    source: Path, build: Path, prefix: Path, *, extra: Sequence[str] = ()
+) -> None:
     """Configures `source` in `build`, builds it and installs it below `prefix`.
 
     Raises:

@@ -49,13 +49,17 @@ class CustomBuildHook(BuildHookInterface[Any]):
         elif self.target_name == "wheel":
             self._add_native_module(build_data, editable=version == "editable")
 
-    def clean(self, versions: list[str]) -> None:
+    def clean(self, versions: list[str]) -> None:  # noqa: ARG002
         """Called for `hatch clean`: removes what an editable install left beside the sources."""
         for module in self._source.glob("_C.*.so"):
             module.unlink()
 
     def _carry_sources(self, force_include: dict[str, str]) -> None:
-        carried = [*source_files(CORE), self._common / "CMakeLists.txt", self._common / "module.map"]
+        carried = [
+            *source_files(CORE),
+            self._common / "CMakeLists.txt",
+            self._common / "module.map",
+        ]
         carried += source_files(self._common / "bindings")
         for path in carried:
             top = CORE.parent if path.is_relative_to(CORE) else self._common.parent

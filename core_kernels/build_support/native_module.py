@@ -37,7 +37,9 @@ def build_native_module(common: Path, destination: Path, *, package: str, keep: 
         link = build / "core"
         link.unlink(missing_ok=True)
         link.symlink_to(core)
-        (build / filename).unlink(missing_ok=True)  # a core from the cache may be older: link anyway
+        (build / filename).unlink(
+            missing_ok=True
+        )  # a core from the cache may be older: link anyway
         extra = [
             f"-DCMAKE_PREFIX_PATH={link}",
             f"-Dpybind11_DIR={pybind11.get_cmake_dir()}",

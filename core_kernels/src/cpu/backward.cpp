@@ -260,10 +260,14 @@ void sink_gradient(const Run& run, int head) {
   const Geometry& g = p.geometry;
   double sum = 0;
   double sink = g.sink[static_cast<size_t>(head)];
-  for (const BatchEntry& entry : g.entries) {
-    for (int64_t token = entry.q_begin; token < entry.q_begin + entry.q_len; ++token) {
+  for (int64_t b = 0; b < g.batch; ++b) {
+    const BatchEntry& entry = g.entries[static_cast<size_t>(b)];
+    double slope = g.alibi_by_column ? g.alibi.at(b, head) : 0;
+    for (int32_t i = 0; i < entry.q_len; ++i) {
+      int64_t token = entry.q_begin + i;
       double lse = p.lse.at(entry.q_row, token, head);
       if (std::isinf(lse)) continue;
+      lse -= slope * (i + entry.kv_len - entry.q_len);
       sum -= std::exp(sink - lse) * run.delta.at(entry.q_row, token, head);
     }
   }

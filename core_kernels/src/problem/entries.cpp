@@ -17,7 +17,8 @@ Status side_lengths(const Side& side, int64_t entry, SideLengths* lengths) {
     FA_REQUIRE(side.lengths_only || end <= side.tokens, "cu_seqlens_", side.name, ": got ", end,
                " at entry ", entry + 1, ", expected at most ", side.tokens, " (tokens of ",
                side.name, ")");
-    *lengths = {0, side.lengths_only ? 0 : begin, end - begin, end - begin};
+    *lengths = {side.lengths_only ? entry : 0, side.lengths_only ? 0 : begin, end - begin,
+                end - begin};
   }
   if (side.used->defined) {
     int64_t used = int32_data(*side.used)[entry];

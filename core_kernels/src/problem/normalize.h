@@ -26,7 +26,9 @@ struct SharedCall {
   bool paged;
 };
 
-// Dimensions, dtypes, devices and scalars; not the lengths.
-Status shared_geometry(const SharedCall& call, Geometry* geometry);
+// Dimensions, dtypes and devices.
+Status shared_shapes(const SharedCall& call, Geometry* geometry);
+// Mask, dropout, biases and scalars; needs the final geometry->kv_tokens (pages counted).
+Status shared_semantics(const SharedCall& call, Geometry* geometry);
 
 }  // namespace fa

@@ -64,10 +64,10 @@ Status normalize_backward(const BackwardCall& call, BackwardProblem* problem) {
     return not_supported("q: got float8_e4m3fn in backward, supported are float16, bfloat16 and "
                          "float32");
   }
-  FA_RETURN_IF_ERROR(shared_geometry({call.q, call.k, call.v, call.qv, call.alibi_slopes,
-                                      call.sink, call.rng_state, call.lengths, call.mask,
-                                      call.score, call.api, false},
-                                     &g));
+  SharedCall shared = {call.q,         call.k,       call.v,    call.qv,    call.alibi_slopes, call.sink,
+                       call.rng_state, call.lengths, call.mask, call.score, call.api,          false};
+  FA_RETURN_IF_ERROR(shared_shapes(shared, &g));
+  FA_RETURN_IF_ERROR(shared_semantics(shared, &g));
   FA_REQUIRE(call.lengths.cu_seqlens_k.defined || g.kv_rows == g.batch, "k: got batch ", g.kv_rows,
              ", expected ", g.batch);
   FA_RETURN_IF_ERROR(check_tensors(call, g));

@@ -218,13 +218,13 @@ static Status check_options(const ForwardCall& call, ForwardProblem* problem) {
 Status normalize_forward(const ForwardCall& call, ForwardProblem* problem) {
   Geometry& g = problem->geometry;
   bool paged = call.cache.page_table.defined;
-  FA_RETURN_IF_ERROR(shared_geometry({call.q, call.k, call.v, call.qv, call.alibi_slopes,
-                                      call.sink, call.rng_state, call.lengths, call.mask,
-                                      call.score, call.api, paged},
-                                     &g));
+  SharedCall shared = {call.q,         call.k,       call.v,    call.qv,    call.alibi_slopes, call.sink,
+                       call.rng_state, call.lengths, call.mask, call.score, call.api,          paged};
+  FA_RETURN_IF_ERROR(shared_shapes(shared, &g));
   problem->packed_q = call.q.rank == 3;
   problem->q_dtype = call.q.dtype;
   FA_RETURN_IF_ERROR(set_pages(call, problem));
+  FA_RETURN_IF_ERROR(shared_semantics(shared, &g));
   FA_RETURN_IF_ERROR(check_cache_lengths(call, g));
   FA_RETURN_IF_ERROR(set_append(call, problem));
   FA_RETURN_IF_ERROR(set_rotary(call, problem));

@@ -176,7 +176,7 @@ static Status set_sink(const SharedCall& call, Geometry* g) {
   return {};
 }
 
-Status shared_geometry(const SharedCall& call, Geometry* g) {
+Status shared_shapes(const SharedCall& call, Geometry* g) {
   FA_RETURN_IF_ERROR(check_dtype(
       "q", call.q,
       {DType::kFloat16, DType::kBFloat16, DType::kFloat32, DType::kFloat8E4M3}));
@@ -197,7 +197,10 @@ Status shared_geometry(const SharedCall& call, Geometry* g) {
       return not_supported("qv: got float8_e4m3fn, supported are float16, bfloat16 and float32");
     }
   }
-  FA_RETURN_IF_ERROR(check_batch(call, g));
+  return check_batch(call, g);
+}
+
+Status shared_semantics(const SharedCall& call, Geometry* g) {
   FA_RETURN_IF_ERROR(set_mask(call, g));
   FA_RETURN_IF_ERROR(set_dropout(call, g));
   FA_RETURN_IF_ERROR(set_alibi(call, g));

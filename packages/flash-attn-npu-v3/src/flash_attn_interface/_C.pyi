@@ -1,0 +1,1 @@
+../../../common/bindings/_C.pyi
