@@ -46,14 +46,14 @@ struct LengthViews {
 };
 
 struct CacheViews {
-  TensorView leftpad;       // int32 [B]
-  TensorView batch_idx;     // int32 [B]
-  TensorView page_table;    // int32 [rows, max_pages]
-  TensorView metadata;      // int32 [n]
-  TensorView k_new;         // [B,Snew,Hkv,D] or [Tnew,Hkv,D]
-  TensorView v_new;         // same with Dv
+  TensorView leftpad;           // int32 [B]
+  TensorView batch_idx;         // int32 [B]
+  TensorView page_table;        // int32 [rows, max_pages]
+  TensorView metadata;          // int32 [n]
+  TensorView k_new;             // [B,Snew,Hkv,D] or [Tnew,Hkv,D]
+  TensorView v_new;             // same with Dv
   TensorView cu_seqlens_k_new;  // int32 [B+1]
-  TensorView rotary_cos;    // [rotary_len, rotary_dim/2]
+  TensorView rotary_cos;        // [rotary_len, rotary_dim/2]
   TensorView rotary_sin;
   TensorView rotary_seqlens;  // int32 [B]
   bool rotary_interleaved = true;
@@ -62,8 +62,8 @@ struct CacheViews {
 struct ForwardCall {
   TensorView q, k, v, qv;
   TensorView out, lse, probs, rng_state;
-  TensorView alibi_slopes;  // fp32 [Hq] or [B,Hq]
-  TensorView sink;          // [Hq]
+  TensorView alibi_slopes;                     // fp32 [Hq] or [B,Hq]
+  TensorView sink;                             // [Hq]
   TensorView q_descale, k_descale, v_descale;  // fp32 [B,Hkv]
   TensorView out_accum, lse_accum;
   LengthViews lengths;

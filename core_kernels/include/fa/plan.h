@@ -12,7 +12,7 @@ struct Plan {
   const char* isa = "";
   int32_t rows_per_task = 0;  // packed rows (query, head of a group) that share one pass over K/V
   bool pack_gqa = true;
-  int32_t splits = 1;     // forward: KV ranges merged by combine; backward: KV ranges with own dq
+  int32_t splits = 1;  // forward: KV ranges merged by combine; backward: KV ranges with own dq
   int32_t threads = 1;
   int64_t tasks = 0;
   int64_t workspace_bytes = 0;

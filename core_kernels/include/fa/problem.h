@@ -20,7 +20,8 @@ struct TokenView {
   int64_t head_stride = 0;
 
   char* at(int64_t row, int64_t token, int64_t head) const {
-    return data + (row * row_stride + token * token_stride + head * head_stride) * dtype_size(dtype);
+    return data +
+           (row * row_stride + token * token_stride + head * head_stride) * dtype_size(dtype);
   }
 };
 
@@ -38,13 +39,13 @@ struct RowView {
 
 // One batch entry with its effective lengths. Token numbers are absolute in the operand's row.
 struct BatchEntry {
-  int64_t q_row = 0;      // row of q (0 when packed)
-  int64_t q_begin = 0;    // first token
+  int64_t q_row = 0;    // row of q (0 when packed)
+  int64_t q_begin = 0;  // first token
   int32_t q_len = 0;
   int32_t q_capacity = 0;  // tokens of q that belong to the entry, used or not
-  int64_t kv_row = 0;     // row of k and v, or of the page table
-  int64_t kv_begin = 0;   // first visible token (after left padding)
-  int32_t kv_len = 0;     // visible keys, appended ones included
+  int64_t kv_row = 0;      // row of k and v, or of the page table
+  int64_t kv_begin = 0;    // first visible token (after left padding)
+  int32_t kv_len = 0;      // visible keys, appended ones included
   int32_t kv_capacity = 0;
   int64_t new_begin = 0;  // append: first new token, its row is the entry (padded) or 0 (packed)
   int32_t new_len = 0;
@@ -54,7 +55,7 @@ struct BatchEntry {
 
 // Visible keys of query i are [lo, hi) as `kv_range.h` computes it from these.
 struct Mask {
-  int64_t window_left = -1;   // causal is window_right = 0
+  int64_t window_left = -1;  // causal is window_right = 0
   int64_t window_right = -1;
   int64_t attention_chunk = 0;
 };
@@ -98,8 +99,8 @@ struct Geometry {
   int32_t group = 0;  // q_heads / kv_heads
   int32_t head_dim = 0;
   int32_t value_dim = 0;
-  int64_t q_tokens = 0;   // tokens per row of q
-  int64_t q_rows = 0;     // rows of q: batch (padded) or 1 (packed)
+  int64_t q_tokens = 0;  // tokens per row of q
+  int64_t q_rows = 0;    // rows of q: batch (padded) or 1 (packed)
   int64_t kv_tokens = 0;
   int64_t kv_rows = 0;
   int32_t max_q_len = 0;

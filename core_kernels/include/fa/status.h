@@ -35,14 +35,14 @@ Status not_supported(const Parts&... parts) {
 
 }  // namespace fa
 
-#define FA_RETURN_IF_ERROR(expr)                    \
-  do {                                              \
-    ::fa::Status fa_status_ = (expr);               \
-    if (!fa_status_.ok()) return fa_status_;        \
+#define FA_RETURN_IF_ERROR(expr)             \
+  do {                                       \
+    ::fa::Status fa_status_ = (expr);        \
+    if (!fa_status_.ok()) return fa_status_; \
   } while (false)
 
 // Message form: "name: got X, expected Y".
-#define FA_REQUIRE(condition, ...)                                       \
-  do {                                                                   \
-    if (!(condition)) return ::fa::invalid_argument(__VA_ARGS__);        \
+#define FA_REQUIRE(condition, ...)                                \
+  do {                                                            \
+    if (!(condition)) return ::fa::invalid_argument(__VA_ARGS__); \
   } while (false)

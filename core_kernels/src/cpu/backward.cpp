@@ -1,7 +1,7 @@
 // Tiled FlashAttention-2 backward (Dao, 2023). A task owns the dK and dV of every splits-th KV tile
 // of one (entry, KV head) and adds its dQ into a buffer of its own; the buffers are summed in a
-// fixed order at the end, so results do not depend on threads. Probabilities are recomputed from the
-// LSE.
+// fixed order at the end, so results do not depend on threads. Probabilities are recomputed from
+// the LSE.
 
 #include "cpu/backward.h"
 
@@ -29,10 +29,10 @@ struct Run {
   const BackwardProblem& problem;
   const Plan& plan;
   const Microkernels& isa;
-  RowView delta;        // rowsum(dout * out) - dlse
-  float* dq;            // per split: strips of [D][strip]
-  float* dqv;           // per split: strips of [Dv][strip]
-  int64_t rows;         // padded packed rows of one split
+  RowView delta;                   // rowsum(dout * out) - dlse
+  float* dq;                       // per split: strips of [D][strip]
+  float* dqv;                      // per split: strips of [Dv][strip]
+  int64_t rows;                    // padded packed rows of one split
   std::vector<int64_t> first_row;  // padded rows before each entry
 
   int64_t entry_rows(int32_t entry) const {
@@ -47,7 +47,7 @@ struct Run {
 
 // Tiles and strips of one task, see microkernel.h for the layouts.
 struct Buffers {
-  float *k, *v, *dk, *dv;              // [kTileKv][...]; gradients have padded rows
+  float *k, *v, *dk, *dv;  // [kTileKv][...]; gradients have padded rows
   float *q, *q_rows, *dout, *dout_rows;
   float *qv, *qv_rows;
   float *s, *dp, *lse2, *delta;
@@ -171,11 +171,16 @@ class BackwardTask {
       keep = buffers_.keep;
     }
     bool alibi = geometry_.alibi.data != nullptr;
-    Scores scores = {buffers_.s,        range.keys,
-                     key,               block_.lo,
-                     block_.hi,         range.edge,
-                     geometry_.scale,   geometry_.softcap,
-                     alibi ? block_.slope : nullptr, alibi ? block_.diagonal : nullptr};
+    Scores scores = {buffers_.s,
+                     range.keys,
+                     key,
+                     block_.lo,
+                     block_.hi,
+                     range.edge,
+                     geometry_.scale,
+                     geometry_.softcap,
+                     alibi ? block_.slope : nullptr,
+                     alibi ? block_.diagonal : nullptr};
     isa_.backward_step({scores, buffers_.dp, buffers_.lse2, buffers_.delta, keep,
                         static_cast<float>(1.0 / (1.0 - geometry_.dropout.p))});
   }
@@ -231,7 +236,8 @@ void compute_delta(const Run& run, int64_t row, int head) {
     run.isa.load_row(p.out.at(row, token, head), p.out.dtype, dv, out.data());
     run.isa.load_row(p.dout.at(row, token, head), p.dout.dtype, dv, dout.data());
     double sum = 0;
-    for (int i = 0; i < dv; ++i) sum += double(out[static_cast<size_t>(i)]) * dout[static_cast<size_t>(i)];
+    for (int i = 0; i < dv; ++i)
+      sum += double(out[static_cast<size_t>(i)]) * dout[static_cast<size_t>(i)];
     if (p.dlse.data) sum -= p.dlse.at(row, token, head);
     run.delta.at(row, token, head) = static_cast<float>(sum);
   }
@@ -300,7 +306,8 @@ Run make_run(const BackwardProblem& problem, const Plan& plan, char* workspace) 
   const Geometry& g = problem.geometry;
   const Microkernels& isa = microkernels();
   BackwardWorkspace regions = backward_workspace(problem, plan, isa.strip);
-  Run run = {problem, plan, isa, problem.softmax_d, nullptr, nullptr, padded_rows(g, isa.strip), {}};
+  Run run = {problem, plan, isa, problem.softmax_d, nullptr, nullptr, padded_rows(g, isa.strip),
+             {}};
   if (!run.delta.data) {
     run.delta = {reinterpret_cast<float*>(workspace), g.q_heads * g.q_tokens, g.q_tokens, 1};
   }
@@ -325,7 +332,8 @@ void run_backward(const BackwardProblem& problem, const Plan& plan, void* worksp
   });
   clear_unused(run);
   if (problem.dsink) {
-    parallel_for(threads, g.q_heads, [&](int64_t head) { sink_gradient(run, static_cast<int>(head)); });
+    parallel_for(threads, g.q_heads,
+                 [&](int64_t head) { sink_gradient(run, static_cast<int>(head)); });
   }
   // Each task first clears its own part of the dq buffers, in its own thread.
   parallel_for(threads, plan.tasks, [&](int64_t index) {
@@ -334,7 +342,8 @@ void run_backward(const BackwardProblem& problem, const Plan& plan, void* worksp
     int32_t entry = static_cast<int32_t>(index / plan.splits / g.kv_heads);
     int64_t first = split * run.rows + run.head_first_row(entry, kv_head);
     size_t rows = static_cast<size_t>(run.entry_rows(entry));
-    std::memset(run.dq + first * g.head_dim, 0, sizeof(float) * rows * static_cast<size_t>(g.head_dim));
+    std::memset(run.dq + first * g.head_dim, 0,
+                sizeof(float) * rows * static_cast<size_t>(g.head_dim));
     if (problem.qv.data) {
       std::memset(run.dqv + first * g.value_dim, 0,
                   sizeof(float) * rows * static_cast<size_t>(g.value_dim));

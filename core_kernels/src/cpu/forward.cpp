@@ -38,9 +38,9 @@ struct TaskBuffers {
   float* o;   // strips of [Dv][strip]
   float* m;   // [rows]
   float* l;
-  float* k;   // [kTileKv][D]
-  float* v;   // [kTileKv][Dv]
-  float* s;   // [kTileKv][strip]
+  float* k;        // [kTileKv][D]
+  float* v;        // [kTileKv][Dv]
+  float* s;        // [kTileKv][strip]
   uint32_t* keep;  // [kTileKv]
 };
 
@@ -136,7 +136,8 @@ class ForwardTask {
     int strip = isa_.strip, d = geometry_.head_dim, dv = geometry_.value_dim;
     isa_.gemm({buffers_.s, strip, 0, buffers_.k, d, 1, q_strip(x), strip, 0, keys, d, 1, false});
     if (problem_.qv.data) {
-      isa_.gemm({buffers_.s, strip, 0, buffers_.v, dv, 1, qv_strip(x), strip, 0, keys, dv, 1, true});
+      isa_.gemm(
+          {buffers_.s, strip, 0, buffers_.v, dv, 1, qv_strip(x), strip, 0, keys, dv, 1, true});
     }
   }
 
@@ -150,9 +151,15 @@ class ForwardTask {
   Scores score_step(int x, int32_t key, const StripRange& range) {
     int first = x * isa_.strip;
     bool alibi = geometry_.alibi.data != nullptr;
-    return {buffers_.s,        range.keys,        key,
-            block_.lo + first, block_.hi + first, range.edge,
-            scale(),           geometry_.softcap, alibi ? block_.slope + first : nullptr,
+    return {buffers_.s,
+            range.keys,
+            key,
+            block_.lo + first,
+            block_.hi + first,
+            range.edge,
+            scale(),
+            geometry_.softcap,
+            alibi ? block_.slope + first : nullptr,
             alibi ? block_.diagonal + first : nullptr};
   }
 
@@ -171,8 +178,8 @@ class ForwardTask {
         isa_.apply_keep(buffers_.s, range.keys, buffers_.keep, keep_scale());
       }
       // o[i][row] += sum over keys of v[key][i] * p[key][row]
-      isa_.gemm({o_strip(x), strip, 0, buffers_.v, 1, dv, buffers_.s, strip, 0, dv, range.keys, 1,
-                 true});
+      isa_.gemm(
+          {o_strip(x), strip, 0, buffers_.v, 1, dv, buffers_.s, strip, 0, dv, range.keys, 1, true});
     }
   }
 
@@ -216,9 +223,8 @@ class ForwardTask {
   // Normalises, adds the sink, and stores output and LSE of one strip.
   void finish_strip(int x, const Target& target) {
     int strip = isa_.strip, first = x * strip;
-    float v_descale = problem_.v_descale.data
-                          ? problem_.v_descale.at(task_.entry, group_.kv_head)
-                          : 1.0f;
+    float v_descale =
+        problem_.v_descale.data ? problem_.v_descale.at(task_.entry, group_.kv_head) : 1.0f;
     float factor[kMaxStrip] = {};
     for (int r = 0; r < std::min(strip, block_.rows - first); ++r) {
       PackedRow id = block_.id[first + r];
@@ -240,8 +246,7 @@ class ForwardTask {
       if (!empty && geometry_.alibi_by_column) {
         lse += double(block_.slope[first + r]) * block_.diagonal[first + r];
       }
-      target.lse.at(entry_.q_row, entry_.q_begin + id.q_index, id.q_head) =
-          static_cast<float>(lse);
+      target.lse.at(entry_.q_row, entry_.q_begin + id.q_index, id.q_head) = static_cast<float>(lse);
     }
     store_strip(isa_, o_strip(x), factor, target.out, entry_, block_, x, geometry_.value_dim);
   }
@@ -282,8 +287,8 @@ CombineProblem partials(const ForwardProblem& problem, const Plan& plan, char* w
     char* out = workspace + regions.rotated_q;
     combine.partial_out = {out, DType::kFloat32, g.q_heads * tokens * dv, dv, tokens * dv};
     combine.out_split_stride = g.q_rows * g.q_heads * tokens * dv;
-    combine.partial_lse = {reinterpret_cast<float*>(out + regions.partial_out),
-                           g.q_heads * tokens, tokens, 1};
+    combine.partial_lse = {reinterpret_cast<float*>(out + regions.partial_out), g.q_heads * tokens,
+                           tokens, 1};
     combine.lse_split_stride = g.q_rows * g.q_heads * tokens;
   }
   combine.out = problem.out;
@@ -300,7 +305,8 @@ void clear_unused(const ForwardProblem& problem, const CombineProblem* combine) 
       for (int head = 0; head < g.q_heads; ++head) {
         problem.lse.at(row, token, head) = g.empty_lse;
         for (int split = 0; combine && split < combine->splits; ++split) {
-          (&combine->partial_lse.at(row, token, head))[split * combine->lse_split_stride] = -kInfinity;
+          (&combine->partial_lse.at(row, token, head))[split * combine->lse_split_stride] =
+              -kInfinity;
         }
       }
     }

@@ -16,12 +16,12 @@ inline constexpr int kMaxStrip = 32;
 // c[i][x] (+)= sum_k a(i, k) * b[k][x], x over `strips` strips.
 struct Gemm {
   float* c;
-  int64_t c_row;    // c[i] at c + i * c_row + strip_index * c_strip
+  int64_t c_row;  // c[i] at c + i * c_row + strip_index * c_strip
   int64_t c_strip;
-  const float* a;   // a(i, k) at a + i * a_i + k * a_k
+  const float* a;  // a(i, k) at a + i * a_i + k * a_k
   int64_t a_i;
   int64_t a_k;
-  const float* b;   // b[k] at b + k * b_row + strip_index * b_strip
+  const float* b;  // b[k] at b + k * b_row + strip_index * b_strip
   int64_t b_row;
   int64_t b_strip;
   int m;
@@ -32,14 +32,14 @@ struct Gemm {
 
 // From raw q.k products to log2-domain scores, for keys key_begin .. key_begin + keys - 1.
 struct Scores {
-  float* s;          // [keys][strip]
+  float* s;  // [keys][strip]
   int keys;
   int32_t key_begin;
   const int32_t* lo;  // visible keys [lo, hi) per row
   const int32_t* hi;
-  bool edge;          // false: every key of the tile is visible to every row
-  float scale;        // softmax scale
-  float softcap;      // 0 = off
+  bool edge;              // false: every key of the tile is visible to every row
+  float scale;            // softmax scale
+  float softcap;          // 0 = off
   const float* slope;     // ALiBi per row, or null
   const float* diagonal;  // ALiBi: key index of the diagonal per row
 };
@@ -47,9 +47,9 @@ struct Scores {
 // One step of the online softmax: s becomes exp2(score - m), m and l are updated and o rescaled.
 struct SoftmaxStep {
   Scores scores;
-  float* m;   // [strip] running maximum, log2 domain, -inf at first
-  float* l;   // [strip] running sum
-  float* o;   // [value_dim][strip]
+  float* m;  // [strip] running maximum, log2 domain, -inf at first
+  float* l;  // [strip] running sum
+  float* o;  // [value_dim][strip]
   int value_dim;
 };
 
@@ -62,9 +62,9 @@ struct ProbsStep {
 // s becomes the dropped-out probabilities, dp becomes d(raw q.k products).
 struct BackwardStep {
   Scores scores;
-  float* dp;            // [keys][strip] in: dout.v
-  const float* lse2;    // [strip] log2 domain, +inf for empty rows
-  const float* delta;   // [strip] rowsum(dout * out) - dlse
+  float* dp;             // [keys][strip] in: dout.v
+  const float* lse2;     // [strip] log2 domain, +inf for empty rows
+  const float* delta;    // [strip] rowsum(dout * out) - dlse
   const uint32_t* keep;  // [keys] bit per row, or null
   float keep_scale;
 };

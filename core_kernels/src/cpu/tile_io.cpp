@@ -133,8 +133,8 @@ void fill_keep(const Geometry& geometry, int32_t entry, const RowBlock& block, i
   for (int r = 0; r < rows_in_strip(block, strip_index, strip); ++r) {
     PackedRow id = block.id[strip_index * strip + r];
     uint32_t head = static_cast<uint32_t>(entry * geometry.q_heads + id.q_head);
-    RowKey key = dropout_row_key(dropout.seed, dropout.offset,
-                                 static_cast<uint32_t>(id.q_index), head);
+    RowKey key =
+        dropout_row_key(dropout.seed, dropout.offset, static_cast<uint32_t>(id.q_index), head);
     uint32_t word = 0;
     for (int j = 0; j < keys; ++j) {
       uint32_t index = static_cast<uint32_t>(key_begin + j);

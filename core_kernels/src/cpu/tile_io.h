@@ -64,7 +64,8 @@ void clear_tokens(const TokenView& view, int64_t row, int64_t begin, int64_t end
 template <typename Clear>
 void for_unused_tokens(const Geometry& geometry, bool queries, Clear&& clear);
 
-// ---- implementation of the template ---------------------------------------------------------------
+// ---- implementation of the template
+// ---------------------------------------------------------------
 
 template <typename Clear>
 void for_unused_tokens(const Geometry& geometry, bool queries, Clear&& clear) {

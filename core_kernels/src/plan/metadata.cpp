@@ -28,11 +28,13 @@ enum Field {
 constexpr int32_t kMagicValue = 0x46413031;  // "FA01"
 
 constexpr const char* kFieldNames[kFieldCount] = {
-    "format",    "batch_size",  "num_heads_q",      "num_heads_kv", "headdim",
-    "headdim_v", "qkv_dtype",   "page_size",        "has_softcap",  "window_size[0]",
-    "window_size[1]", "attention_chunk", "num_splits", "pack_gqa",  "sm_margin"};
+    "format",         "batch_size",      "num_heads_q", "num_heads_kv", "headdim",
+    "headdim_v",      "qkv_dtype",       "page_size",   "has_softcap",  "window_size[0]",
+    "window_size[1]", "attention_chunk", "num_splits",  "pack_gqa",     "sm_margin"};
 
-int32_t window_side(int64_t side) { return side < 0 || side > 0x7ffffffe ? -1 : static_cast<int32_t>(side); }
+int32_t window_side(int64_t side) {
+  return side < 0 || side > 0x7ffffffe ? -1 : static_cast<int32_t>(side);
+}
 
 }  // namespace
 
@@ -98,8 +100,8 @@ Status read_metadata(const TensorView& metadata, ForwardProblem* problem) {
                                        static_cast<int32_t>(problem->paged.page_size),
                                        g.softcap > 0 ? 1 : 0};
   for (int i = 0; i <= kHasSoftcap; ++i) {
-    FA_REQUIRE(values[i] == expected[i], "scheduler_metadata: got ", kFieldNames[i], " ",
-               values[i], ", expected ", expected[i], " as in this call");
+    FA_REQUIRE(values[i] == expected[i], "scheduler_metadata: got ", kFieldNames[i], " ", values[i],
+               ", expected ", expected[i], " as in this call");
   }
   PlanOptions& options = problem->options;
   FA_REQUIRE(options.num_splits == 0 || options.num_splits == values[kSplits],

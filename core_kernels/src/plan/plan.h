@@ -15,7 +15,7 @@ inline constexpr int64_t align_bytes(int64_t bytes) { return (bytes + 63) / 64 *
 
 // Regions of the forward workspace; 0 bytes when not needed.
 struct ForwardWorkspace {
-  int64_t rotated_q = 0;  // q after rotary, contiguous in the layout of q
+  int64_t rotated_q = 0;    // q after rotary, contiguous in the layout of q
   int64_t partial_out = 0;  // fp32 [splits, rows of q, Hq, tokens, Dv]
   int64_t partial_lse = 0;  // fp32 [splits, rows of q, Hq, tokens]
 };

@@ -54,9 +54,7 @@ class TaskList {
   }
 
  private:
-  int64_t rows(const BatchEntry& entry) const {
-    return static_cast<int64_t>(entry.q_len) * group_;
-  }
+  int64_t rows(const BatchEntry& entry) const { return static_cast<int64_t>(entry.q_len) * group_; }
   int64_t blocks(const BatchEntry& entry) const {
     return (rows(entry) + rows_per_task_ - 1) / rows_per_task_;
   }

@@ -22,8 +22,7 @@ Status check_device(const char* name, const TensorView& view, Device device) {
   return {};
 }
 
-Status check_dtype(const char* name, const TensorView& view,
-                   std::initializer_list<DType> allowed) {
+Status check_dtype(const char* name, const TensorView& view, std::initializer_list<DType> allowed) {
   for (DType dtype : allowed) {
     if (view.dtype == dtype) return {};
   }
@@ -49,8 +48,8 @@ Status check_shape(const char* name, const TensorView& view,
   for (int64_t size : expected) {
     text += (text.empty() ? "" : ", ") + (size == kAny ? std::string("any") : std::to_string(size));
   }
-  return invalid_argument(name, ": got shape ", view.shape(), ", expected [", text, "] = ",
-                          meaning);
+  return invalid_argument(name, ": got shape ", view.shape(), ", expected [", text,
+                          "] = ", meaning);
 }
 
 Status check_last_stride(const char* name, const TensorView& view) {

@@ -15,8 +15,8 @@ inline constexpr int64_t kAny = -1;  // in an expected shape: any size
 Status check_device(const char* name, const TensorView& view, Device device);
 Status check_dtype(const char* name, const TensorView& view, std::initializer_list<DType> allowed);
 // Rank and every size but kAny; `meaning` spells the shape, e.g. "[B, Sq, Hq, D]".
-Status check_shape(const char* name, const TensorView& view, std::initializer_list<int64_t> expected,
-                   const char* meaning);
+Status check_shape(const char* name, const TensorView& view,
+                   std::initializer_list<int64_t> expected, const char* meaning);
 Status check_last_stride(const char* name, const TensorView& view);
 // int32, contiguous, one dimension of `size` values on `device`.
 Status check_lengths(const char* name, const TensorView& view, Device device, int64_t size);

@@ -12,8 +12,8 @@ Status side_lengths(const Side& side, int64_t entry, SideLengths* lengths) {
   if (side.cu_seqlens->defined) {
     const int32_t* cu = int32_data(*side.cu_seqlens);
     int64_t begin = cu[entry], end = cu[entry + 1];
-    FA_REQUIRE(begin >= 0 && end >= begin, "cu_seqlens_", side.name, ": got ", begin, " then ",
-               end, " at entry ", entry, ", expected non-negative values that never fall");
+    FA_REQUIRE(begin >= 0 && end >= begin, "cu_seqlens_", side.name, ": got ", begin, " then ", end,
+               " at entry ", entry, ", expected non-negative values that never fall");
     FA_REQUIRE(side.lengths_only || end <= side.tokens, "cu_seqlens_", side.name, ": got ", end,
                " at entry ", entry + 1, ", expected at most ", side.tokens, " (tokens of ",
                side.name, ")");
@@ -63,12 +63,11 @@ static Status append_range(const ForwardCall& call, int64_t index, int64_t capac
   int64_t total = entry->append_at + fresh.length;
   if (cache.page_table.defined) {
     FA_REQUIRE(total <= capacity, "page_table: got ", capacity,
-               " tokens per entry (pages times page size), expected at least ", total, " for entry ",
-               index, " (the block_table must also hold the appended keys)");
+               " tokens per entry (pages times page size), expected at least ", total,
+               " for entry ", index, " (the block_table must also hold the appended keys)");
   }
-  FA_REQUIRE(total <= capacity, "k_cache: got ", capacity,
-             " tokens per entry, expected at least ", total, " for entry ", index,
-             " (cache_seqlens plus new keys)");
+  FA_REQUIRE(total <= capacity, "k_cache: got ", capacity, " tokens per entry, expected at least ",
+             total, " for entry ", index, " (cache_seqlens plus new keys)");
   return {};
 }
 
@@ -130,10 +129,12 @@ Status forward_entries(const ForwardCall& call, const PagedLayout& paged, Geomet
   FA_RETURN_IF_ERROR(check_token_count("q", geometry->q_tokens));
   FA_RETURN_IF_ERROR(check_token_count("k", geometry->kv_tokens));
   bool paged_kv = paged.page_table != nullptr;
-  Side q_side = {"q", &lengths.cu_seqlens_q, &lengths.seqused_q, lengths.max_seqlen_q,
-                 geometry->q_tokens, false};
-  Side kv_side = {"k", &lengths.cu_seqlens_k, &lengths.seqused_k, lengths.max_seqlen_k,
-                  geometry->kv_tokens, paged_kv};
+  Side q_side = {
+      "q",  &lengths.cu_seqlens_q, &lengths.seqused_q, lengths.max_seqlen_q, geometry->q_tokens,
+      false};
+  Side kv_side = {
+      "k",     &lengths.cu_seqlens_k, &lengths.seqused_k, lengths.max_seqlen_k, geometry->kv_tokens,
+      paged_kv};
   geometry->entries.reserve(static_cast<size_t>(geometry->batch));
   for (int64_t i = 0; i < geometry->batch; ++i) {
     FA_RETURN_IF_ERROR(forward_entry(call, paged, q_side, kv_side, geometry, i));
@@ -151,10 +152,12 @@ Status backward_entries(const BackwardCall& call, Geometry* geometry) {
   const LengthViews& lengths = call.lengths;
   FA_RETURN_IF_ERROR(check_token_count("q", geometry->q_tokens));
   FA_RETURN_IF_ERROR(check_token_count("k", geometry->kv_tokens));
-  Side q_side = {"q", &lengths.cu_seqlens_q, &lengths.seqused_q, lengths.max_seqlen_q,
-                 geometry->q_tokens, false};
-  Side kv_side = {"k", &lengths.cu_seqlens_k, &lengths.seqused_k, lengths.max_seqlen_k,
-                  geometry->kv_tokens, false};
+  Side q_side = {
+      "q",  &lengths.cu_seqlens_q, &lengths.seqused_q, lengths.max_seqlen_q, geometry->q_tokens,
+      false};
+  Side kv_side = {
+      "k",  &lengths.cu_seqlens_k, &lengths.seqused_k, lengths.max_seqlen_k, geometry->kv_tokens,
+      false};
   for (int64_t i = 0; i < geometry->batch; ++i) {
     BatchEntry entry;
     SideLengths q, kv;

@@ -17,12 +17,12 @@ struct SideLengths {
 
 // Layout of one side: packed when cu_seqlens is given, else padded with `tokens` each.
 struct Side {
-  const char* name;       // "q" or "k", for messages
+  const char* name;  // "q" or "k", for messages
   const TensorView* cu_seqlens;
   const TensorView* used;
-  int64_t max_seqlen;     // -1 = not given
-  int64_t tokens;         // tokens of the tensor per row
-  bool lengths_only;      // paged with cu_seqlens (v2): only the differences count
+  int64_t max_seqlen;  // -1 = not given
+  int64_t tokens;      // tokens of the tensor per row
+  bool lengths_only;   // paged with cu_seqlens (v2): only the differences count
 };
 
 Status side_lengths(const Side& side, int64_t entry, SideLengths* lengths);

@@ -16,7 +16,7 @@ struct PackedRow {
 };
 
 struct HeadGroup {
-  int32_t size;     // heads per packed row group: the GQA group, or 1 when not packed
+  int32_t size;  // heads per packed row group: the GQA group, or 1 when not packed
   int32_t kv_head;
   int32_t first_q_head;
 

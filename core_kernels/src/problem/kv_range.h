@@ -16,8 +16,8 @@ struct KvRange {
 };
 
 struct KvRangeMask {
-  int64_t window_left;   // negative = open
-  int64_t window_right;  // negative = open; causal = 0
+  int64_t window_left;      // negative = open
+  int64_t window_right;     // negative = open; causal = 0
   int64_t attention_chunk;  // 0 = off
 };
 
@@ -39,8 +39,8 @@ FA_HOST_DEVICE KvRange visible_keys(const KvRangeMask& mask, int64_t q_index, in
   }
   if (mask.attention_chunk > 0) {
     int64_t first = floor_div(diagonal, mask.attention_chunk) * mask.attention_chunk;
-    int64_t end = first + FA_MUTATE("chunk_off_by_one", mask.attention_chunk,
-                                    mask.attention_chunk - 1);
+    int64_t end =
+        first + FA_MUTATE("chunk_off_by_one", mask.attention_chunk, mask.attention_chunk - 1);
     if (first > lo) lo = first;
     if (end < hi) hi = end;
   }

@@ -27,9 +27,9 @@ static Status check_rows(const char* name, const TensorView& view, const Geometr
 static Status check_softmax_d(const TensorView& view, const Geometry& g, bool packed) {
   if (!view.defined) return {};
   FA_RETURN_IF_ERROR(check_dtype("softmax_d", view, {DType::kFloat32}));
-  FA_RETURN_IF_ERROR(packed ? check_shape("softmax_d", view, {g.q_heads, kAny}, "[Hq, >= Tq]")
-                            : check_shape("softmax_d", view, {g.q_rows, g.q_heads, kAny},
-                                          "[B, Hq, >= Sq]"));
+  FA_RETURN_IF_ERROR(
+      packed ? check_shape("softmax_d", view, {g.q_heads, kAny}, "[Hq, >= Tq]")
+             : check_shape("softmax_d", view, {g.q_rows, g.q_heads, kAny}, "[B, Hq, >= Sq]"));
   FA_REQUIRE(view.size[view.rank - 1] >= g.q_tokens, "softmax_d: got shape ", view.shape(),
              ", expected at least ", g.q_tokens, " tokens");
   return {};
@@ -61,11 +61,13 @@ static Status check_tensors(const BackwardCall& call, const Geometry& g) {
 Status normalize_backward(const BackwardCall& call, BackwardProblem* problem) {
   Geometry& g = problem->geometry;
   if (call.q.dtype == DType::kFloat8E4M3) {
-    return not_supported("q: got float8_e4m3fn in backward, supported are float16, bfloat16 and "
-                         "float32");
+    return not_supported(
+        "q: got float8_e4m3fn in backward, supported are float16, bfloat16 and "
+        "float32");
   }
-  SharedCall shared = {call.q,         call.k,       call.v,    call.qv,    call.alibi_slopes, call.sink,
-                       call.rng_state, call.lengths, call.mask, call.score, call.api,          false};
+  SharedCall shared = {call.q,    call.k,         call.v,       call.qv,   call.alibi_slopes,
+                       call.sink, call.rng_state, call.lengths, call.mask, call.score,
+                       call.api,  false};
   FA_RETURN_IF_ERROR(shared_shapes(shared, &g));
   FA_RETURN_IF_ERROR(shared_semantics(shared, &g));
   FA_REQUIRE(call.lengths.cu_seqlens_k.defined || g.kv_rows == g.batch, "k: got batch ", g.kv_rows,

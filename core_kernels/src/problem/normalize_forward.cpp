@@ -84,17 +84,16 @@ static Status set_append(const ForwardCall& call, ForwardProblem* problem) {
   for (int i = 0; i < 2; ++i) {
     FA_RETURN_IF_ERROR(check_device(names[i], *fresh[i], g.device));
     FA_RETURN_IF_ERROR(check_dtype(names[i], *fresh[i], {call.q.dtype}));
-    FA_RETURN_IF_ERROR(packed ? check_shape(names[i], *fresh[i], {kAny, g.kv_heads, dims[i]},
-                                            "[Tnew, Hkv, D] with cu_seqlens_k_new")
-                              : check_shape(names[i], *fresh[i],
-                                            {g.batch, kAny, g.kv_heads, dims[i]},
-                                            "[B, Snew, Hkv, D]"));
+    FA_RETURN_IF_ERROR(packed
+                           ? check_shape(names[i], *fresh[i], {kAny, g.kv_heads, dims[i]},
+                                         "[Tnew, Hkv, D] with cu_seqlens_k_new")
+                           : check_shape(names[i], *fresh[i], {g.batch, kAny, g.kv_heads, dims[i]},
+                                         "[B, Snew, Hkv, D]"));
     FA_RETURN_IF_ERROR(check_last_stride(names[i], *fresh[i]));
   }
   int token = cache.k_new.rank - 3;
-  FA_REQUIRE(cache.k_new.size[token] == cache.v_new.size[token], "v: got ",
-             cache.v_new.size[token], " new tokens, expected ", cache.k_new.size[token],
-             " (those of k)");
+  FA_REQUIRE(cache.k_new.size[token] == cache.v_new.size[token], "v: got ", cache.v_new.size[token],
+             " new tokens, expected ", cache.k_new.size[token], " (those of k)");
   problem->k_new = token_view(cache.k_new);
   problem->v_new = token_view(cache.v_new);
   return {};
@@ -104,7 +103,8 @@ static Status set_rotary(const ForwardCall& call, ForwardProblem* problem) {
   const CacheViews& cache = call.cache;
   const Geometry& g = problem->geometry;
   if (!cache.rotary_cos.defined) {
-    FA_REQUIRE(!cache.rotary_sin.defined, "rotary_sin: got a tensor, expected None without rotary_cos");
+    FA_REQUIRE(!cache.rotary_sin.defined,
+               "rotary_sin: got a tensor, expected None without rotary_cos");
     FA_REQUIRE(!cache.rotary_seqlens.defined,
                "rotary_seqlens: got a tensor, expected None without rotary_cos");
     return {};
@@ -134,8 +134,8 @@ static Status set_rotary(const ForwardCall& call, ForwardProblem* problem) {
     const TensorView& table = view == &rotary.cos ? cache.rotary_cos : cache.rotary_sin;
     *view = {static_cast<char*>(table.data), table.dtype, 0, table.stride[0], 0};
   }
-  rotary.same_q_position = g.mask.window_left < 0 && g.mask.window_right < 0 &&
-                           g.mask.attention_chunk == 0;
+  rotary.same_q_position =
+      g.mask.window_left < 0 && g.mask.window_right < 0 && g.mask.attention_chunk == 0;
   return {};
 }
 
@@ -145,8 +145,8 @@ static Status check_rotary_positions(const ForwardCall& call, const ForwardProbl
   for (const BatchEntry& entry : problem.geometry.entries) {
     int64_t q_count = problem.rotary.same_q_position ? std::min(entry.q_len, 1) : entry.q_len;
     int64_t needed = entry.rotary_at + std::max<int64_t>(entry.new_len, q_count);
-    FA_REQUIRE(needed <= positions, "rotary_cos: got ", positions,
-               " positions, expected at least ", needed);
+    FA_REQUIRE(needed <= positions, "rotary_cos: got ", positions, " positions, expected at least ",
+               needed);
   }
   return {};
 }
@@ -218,8 +218,9 @@ static Status check_options(const ForwardCall& call, ForwardProblem* problem) {
 Status normalize_forward(const ForwardCall& call, ForwardProblem* problem) {
   Geometry& g = problem->geometry;
   bool paged = call.cache.page_table.defined;
-  SharedCall shared = {call.q,         call.k,       call.v,    call.qv,    call.alibi_slopes, call.sink,
-                       call.rng_state, call.lengths, call.mask, call.score, call.api,          paged};
+  SharedCall shared = {call.q,    call.k,         call.v,       call.qv,   call.alibi_slopes,
+                       call.sink, call.rng_state, call.lengths, call.mask, call.score,
+                       call.api,  paged};
   FA_RETURN_IF_ERROR(shared_shapes(shared, &g));
   problem->packed_q = call.q.rank == 3;
   problem->q_dtype = call.q.dtype;

@@ -15,8 +15,8 @@ static Status check_operand(const char* name, const TensorView& view, const Tens
 }
 
 static Status check_heads(Geometry* g) {
-  FA_REQUIRE(g->kv_heads > 0 && g->q_heads > 0 && g->q_heads % g->kv_heads == 0,
-             "q: got ", g->q_heads, " heads, expected a positive multiple of the ", g->kv_heads,
+  FA_REQUIRE(g->kv_heads > 0 && g->q_heads > 0 && g->q_heads % g->kv_heads == 0, "q: got ",
+             g->q_heads, " heads, expected a positive multiple of the ", g->kv_heads,
              " heads of k");
   g->group = g->q_heads / g->kv_heads;
   for (int64_t dim : {g->head_dim, g->value_dim}) {
@@ -131,16 +131,15 @@ static Status set_alibi(const SharedCall& call, Geometry* g) {
              "alibi_slopes: got shape ", slopes.shape(), ", expected [", g->q_heads, "] or [",
              g->batch, ", ", g->q_heads, "]");
   g->alibi = head_values(slopes);
-  g->alibi_by_column =
-      call.api == Api::kV2 && g->mask.window_left < 0 && g->mask.window_right == 0;
+  g->alibi_by_column = call.api == Api::kV2 && g->mask.window_left < 0 && g->mask.window_right == 0;
   return {};
 }
 
 static float half_bits_to_float(uint16_t h) {
   int exponent = (h >> 10) & 31;
   float mantissa = static_cast<float>(h & 1023);
-  float value = exponent == 0 ? std::ldexp(mantissa, -24)
-                              : std::ldexp(1024.0f + mantissa, exponent - 25);
+  float value =
+      exponent == 0 ? std::ldexp(mantissa, -24) : std::ldexp(1024.0f + mantissa, exponent - 25);
   if (exponent == 31) {
     value = mantissa == 0 ? std::numeric_limits<float>::infinity()
                           : std::numeric_limits<float>::quiet_NaN();
@@ -178,8 +177,7 @@ static Status set_sink(const SharedCall& call, Geometry* g) {
 
 Status shared_shapes(const SharedCall& call, Geometry* g) {
   FA_RETURN_IF_ERROR(check_dtype(
-      "q", call.q,
-      {DType::kFloat16, DType::kBFloat16, DType::kFloat32, DType::kFloat8E4M3}));
+      "q", call.q, {DType::kFloat16, DType::kBFloat16, DType::kFloat32, DType::kFloat8E4M3}));
   g->device = call.q.device;
   FA_RETURN_IF_ERROR(check_scores(call.score));
   FA_RETURN_IF_ERROR(check_shapes(call, g));

@@ -21,7 +21,8 @@ struct TorchNames {
     py::module_ torch = py::module_::import("torch");
     const char* names[6] = {"float32", "float16", "bfloat16", "float8_e4m3fn", "int32", "int64"};
     for (int i = 0; i < 6; ++i) {
-      if (py::hasattr(torch, names[i])) dtypes[i] = py::object(torch.attr(names[i])).release().ptr();
+      if (py::hasattr(torch, names[i]))
+        dtypes[i] = py::object(torch.attr(names[i])).release().ptr();
     }
   }
 };

@@ -35,12 +35,12 @@ void forward(handle q, handle k, handle v, handle qv, handle out, handle lse, ha
              handle seqused_k, handle leftpad_k, handle kv_batch_idx, handle page_table,
              handle alibi_slopes, handle learnable_sink, handle q_descale, handle k_descale,
              handle v_descale, handle k_new, handle v_new, handle cu_seqlens_k_new,
-             handle rotary_cos, handle rotary_sin, handle rotary_seqlens,
-             handle scheduler_metadata, handle out_accum, handle lse_accum, double softmax_scale,
-             bool causal, int64_t window_left, int64_t window_right, int64_t attention_chunk,
-             double softcap, double dropout_p, int64_t max_seqlen_q, int64_t max_seqlen_k,
-             bool rotary_interleaved, int64_t num_splits, int pack_gqa, int64_t sm_margin, int api,
-             int threads, const py::object& allocate) {
+             handle rotary_cos, handle rotary_sin, handle rotary_seqlens, handle scheduler_metadata,
+             handle out_accum, handle lse_accum, double softmax_scale, bool causal,
+             int64_t window_left, int64_t window_right, int64_t attention_chunk, double softcap,
+             double dropout_p, int64_t max_seqlen_q, int64_t max_seqlen_k, bool rotary_interleaved,
+             int64_t num_splits, int pack_gqa, int64_t sm_margin, int api, int threads,
+             const py::object& allocate) {
   fa::ForwardCall call;
   call.q = view_of("q", q);
   call.k = view_of("k", k);
@@ -136,8 +136,7 @@ void backward(handle dout, handle q, handle k, handle v, handle qv, handle out, 
   last_plan = plan;
 }
 
-void combine(handle out_partial, handle lse_partial, handle out, handle lse, int api,
-             int threads) {
+void combine(handle out_partial, handle lse_partial, handle out, handle lse, int api, int threads) {
   fa::CombineCall call;
   call.out_partial = view_of("out_partial", out_partial);
   call.lse_partial = view_of("lse_partial", lse_partial);
@@ -154,8 +153,8 @@ void combine(handle out_partial, handle lse_partial, handle out, handle lse, int
 }
 
 fa::DType dtype_from_name(const std::string& name) {
-  for (fa::DType dtype : {fa::DType::kFloat32, fa::DType::kFloat16, fa::DType::kBFloat16,
-                          fa::DType::kFloat8E4M3}) {
+  for (fa::DType dtype :
+       {fa::DType::kFloat32, fa::DType::kFloat16, fa::DType::kBFloat16, fa::DType::kFloat8E4M3}) {
     if (name == fa::dtype_name(dtype)) return dtype;
   }
   check(fa::invalid_argument("qkv_dtype: got ", name,
@@ -170,18 +169,12 @@ std::vector<int32_t> scheduler_metadata(int64_t batch, int64_t max_seqlen_q, int
                                         int64_t window_right, int64_t attention_chunk,
                                         bool has_softcap, int64_t num_splits, int pack_gqa,
                                         int64_t sm_margin) {
-  fa::MetadataCall call = {batch,
-                           max_seqlen_q,
-                           max_seqlen_k,
-                           q_heads,
-                           kv_heads,
-                           head_dim,
-                           value_dim,
-                           dtype_from_name(dtype_name),
-                           page_size,
-                           {causal, window_left, window_right, attention_chunk},
-                           has_softcap,
-                           {num_splits, pack_gqa, sm_margin, 1, true}};
+  fa::MetadataCall call = {batch,        max_seqlen_q,
+                           max_seqlen_k, q_heads,
+                           kv_heads,     head_dim,
+                           value_dim,    dtype_from_name(dtype_name),
+                           page_size,    {causal, window_left, window_right, attention_chunk},
+                           has_softcap,  {num_splits, pack_gqa, sm_margin, 1, true}};
   std::vector<int32_t> metadata;
   check(fa::make_metadata(call, &metadata));
   return metadata;

@@ -85,9 +85,10 @@ inline float bfloat16_to_float(uint16_t h) {
 inline float float8_to_float(uint8_t h) {
   int exponent = (h >> 3) & 15;
   int mantissa = h & 7;
-  float magnitude = exponent == 0 ? mantissa * 0.001953125f  // 2^-9
-                                  : (1.0f + mantissa * 0.125f) *
-                                        bfloat16_to_float(static_cast<uint16_t>((exponent + 120) << 7));
+  float magnitude = exponent == 0
+                        ? mantissa * 0.001953125f  // 2^-9
+                        : (1.0f + mantissa * 0.125f) *
+                              bfloat16_to_float(static_cast<uint16_t>((exponent + 120) << 7));
   if ((h & 0x7f) == 0x7f) magnitude = __builtin_nanf("");
   return h & 0x80 ? -magnitude : magnitude;
 }
@@ -305,7 +306,8 @@ void probs_step(const ProbsStep& step) {
   }
 }
 
-// ---- dropout and backward ------------------------------------------------------------------------
+// ---- dropout and backward
+// ------------------------------------------------------------------------
 
 // keep_scale where the row's bit is set, else 0.
 inline VecF keep_factor(uint32_t bits, int x, float keep_scale) {

@@ -1,5 +1,5 @@
-// Test builds only: the 16-lane kernels of the AVX-512 unit, lowered to AVX2 by the compiler, so that
-// their strip width and tails are exercised on machines without AVX-512.
+// Test builds only: the 16-lane kernels of the AVX-512 unit, lowered to AVX2 by the compiler, so
+// that their strip width and tails are exercised on machines without AVX-512.
 
 #include "cpu/microkernel.h"
 
