@@ -82,22 +82,21 @@ void rotate_queries(const ForwardProblem& problem, const Microkernels& isa, int3
 
 }  // namespace
 
-void append_and_rotate(ForwardProblem* problem, const Plan& plan, const Microkernels& isa,
-                       char* workspace) {
-  if (!problem->k_new.data && problem->rotary.dim == 0) return;
-  const Geometry& g = problem->geometry;
-  TokenView rotated = problem->q;
-  if (problem->rotary.dim > 0) {
+TokenView append_and_rotate(const ForwardProblem& problem, const Plan& plan,
+                            const Microkernels& isa, char* workspace) {
+  bool rotate = problem.rotary.dim > 0;
+  if (!problem.k_new.data && !rotate) return problem.q;
+  const Geometry& g = problem.geometry;
+  TokenView queries = problem.q;
+  if (rotate) {
     int64_t token = int64_t{g.q_heads} * g.head_dim;
-    rotated = {workspace, problem->q_dtype, g.q_tokens * token, token, g.head_dim};
+    queries = {workspace, problem.q_dtype, g.q_tokens * token, token, g.head_dim};
   }
   parallel_for(plan.threads, g.batch, [&](int64_t index) {
-    append_entry(*problem, isa, static_cast<int32_t>(index));
-    if (problem->rotary.dim > 0) {
-      rotate_queries(*problem, isa, static_cast<int32_t>(index), rotated);
-    }
+    append_entry(problem, isa, static_cast<int32_t>(index));
+    if (rotate) rotate_queries(problem, isa, static_cast<int32_t>(index), queries);
   });
-  problem->q = rotated;
+  return queries;
 }
 
 }  // namespace fa::cpu

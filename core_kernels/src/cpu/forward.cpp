@@ -46,9 +46,10 @@ struct TaskBuffers {
 
 class ForwardTask {
  public:
-  ForwardTask(const ForwardProblem& problem, const Plan& plan, const Microkernels& isa,
-              const Task& task)
+  ForwardTask(const ForwardProblem& problem, const TokenView& queries, const Plan& plan,
+              const Microkernels& isa, const Task& task)
       : problem_(problem),
+        queries_(queries),
         geometry_(problem.geometry),
         isa_(isa),
         task_(task),
@@ -103,7 +104,7 @@ class ForwardTask {
 
   void load_queries() {
     for (int x = 0; x < block_.strips; ++x) {
-      load_strip(isa_, problem_.q, entry_, block_, x, geometry_.head_dim, q_strip(x));
+      load_strip(isa_, queries_, entry_, block_, x, geometry_.head_dim, q_strip(x));
       if (problem_.qv.data) {
         load_strip(isa_, problem_.qv, entry_, block_, x, geometry_.value_dim, qv_strip(x));
       }
@@ -252,6 +253,7 @@ class ForwardTask {
   }
 
   const ForwardProblem& problem_;
+  const TokenView& queries_;  // of the problem, or rotated
   const Geometry& geometry_;
   const Microkernels& isa_;
   const Task task_;
@@ -326,11 +328,10 @@ void clear_unused(const ForwardProblem& problem, const CombineProblem* combine) 
 
 }  // namespace
 
-void run_forward(const ForwardProblem& original, const Plan& plan, void* workspace) {
-  ForwardProblem problem = original;
+void run_forward(const ForwardProblem& problem, const Plan& plan, void* workspace) {
   const Microkernels& isa = microkernels();
   char* memory = static_cast<char*>(workspace);
-  append_and_rotate(&problem, plan, isa, memory);
+  TokenView queries = append_and_rotate(problem, plan, isa, memory);
   CombineProblem combine = partials(problem, plan, memory);
   bool split = plan.splits > 1;
   clear_unused(problem, split ? &combine : nullptr);
@@ -343,7 +344,7 @@ void run_forward(const ForwardProblem& original, const Plan& plan, void* workspa
       target.out.data += task.split * combine.out_split_stride * 4;
       target.lse.data += task.split * combine.lse_split_stride;
     }
-    ForwardTask(problem, plan, isa, task).run(target);
+    ForwardTask(problem, queries, plan, isa, task).run(target);
   });
   if (split) run_combine(combine, isa, plan.threads);
 }
