@@ -1,0 +1,122 @@
+"""A case as functions without arguments: ours, and PyTorch's attention in its best layouts."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from fa_testing.backends import Wheel, call_arguments, leading_arguments
+from fa_testing.case import Case
+from fa_testing.inputs import Inputs, build_inputs
+from fa_testing.sequences import Place, as_rows, find_entries
+from torch import Tensor
+
+Call = Callable[[], object]
+OURS = "ours"
+# scaled_dot_product_attention has no notion of these.
+NO_PEER = ("chunk", "softcap", "alibi", "sink", "dropout", "qv", "descale", "new", "rotary")
+
+
+def contestants(case: Case) -> dict[str, Call]:
+    """Every contestant of a case. Copies into a peer's favourite layout are not part of a call."""
+    inputs = build_inputs(case)
+    calls = {OURS: _ours(case, inputs)}
+    if not any(getattr(case, name) for name in NO_PEER) and case.dt != "fp8":
+        calls |= _peers(case, inputs)
+    return calls
+
+
+def _ours(case: Case, x: Inputs) -> Call:
+    wheel = Wheel.load(case.api)
+    function = wheel.function(case)
+    arguments = call_arguments(case, x, wheel)
+    leading = leading_arguments(case, x)
+    if not case.backward:
+        return lambda: function(*leading, **arguments)
+    leaves = [t.detach().requires_grad_() for t in leading]
+    result = function(*leaves, **arguments)
+    return _backward(result[0] if case.lse else result, leaves)
+
+
+def _backward(out: Tensor, leaves: list[Tensor]) -> Call:
+    """The backward pass alone, again and again over one recorded forward."""
+    dout = torch.randn_like(out)
+    return lambda: torch.autograd.grad(out, leaves, dout, retain_graph=True)
+
+
+def _peers(case: Case, x: Inputs) -> dict[str, Call]:
+    """scaled_dot_product_attention on contiguous [B, H, S, D] copies; pages are gathered before."""
+    entries = find_entries(case, x)
+    sequences = [
+        tuple(_heads_first(t, p) for t, p in ((x.q, e.q), (x.k, e.kv), (x.v, e.kv))) for e in entries
+    ]
+    shapes = {tuple(t.shape for t in sequence) for sequence in sequences}
+    if len(shapes) == 1:
+        q, k, v = (torch.stack(tensors) for tensors in zip(*sequences, strict=True))
+        peers = {"sdpa": _sdpa(case, q, k, v)}
+        if q.shape[2] == 1 and case.group > 1 and not case.backward and case.window == (-1, -1):
+            # One token sees all keys, so the heads of a group can pose as tokens of one head.
+            folded = q.view(case.b, case.hkv, case.group, case.d)
+            peers["sdpa, heads folded"] = lambda: F.scaled_dot_product_attention(folded, k, v)
+        return peers
+    peers = {"sdpa, padded": _padded(case, sequences)}
+    loop = [_sdpa(case, *(t[None] for t in sequence)) for sequence in sequences]
+    peers["sdpa, one by one"] = lambda: [call() for call in loop]
+    return peers
+
+
+def _heads_first(x: Tensor, place: Place) -> Tensor:
+    return as_rows(x)[place.rows, place.tokens].transpose(0, 1).contiguous()
+
+
+def _sdpa(case: Case, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Call:
+    """q [B, Hq, Sq, D], k and v [B, Hkv, Skv, D]; forward, or backward of one forward."""
+    q_len, kv_len = q.shape[2], k.shape[2]
+    is_causal = False
+    if mask is None and (case.causal or case.window != (-1, -1)):
+        triangle = case.causal and case.window[0] < 0
+        is_causal = triangle and q_len == kv_len
+        if not is_causal and not (triangle and q_len == 1):
+            mask = visible(case, q_len, kv_len)
+    grouped: dict[str, bool] = {}
+    if case.group > 1:
+        if "enable_gqa" in inspect.getdoc(F.scaled_dot_product_attention):  # torch 2.5 and newer
+            grouped = {"enable_gqa": True}
+        else:
+            k, v = (t.repeat_interleave(case.group, dim=1) for t in (k, v))
+    leaves = [t.requires_grad_() for t in (q, k, v)] if case.backward else [q, k, v]
+
+    def forward() -> Tensor:
+        return F.scaled_dot_product_attention(
+            *leaves, attn_mask=mask, is_causal=is_causal, scale=case.scale or None, **grouped
+        )
+
+    return _backward(forward(), leaves) if case.backward else forward
+
+
+def visible(case: Case, q_len: int, kv_len: int) -> Tensor:
+    """bool [q_len, kv_len], True where the query sees the key."""
+    left, right = case.window
+    right = 0 if case.causal else right
+    distance = torch.arange(kv_len) - torch.arange(q_len)[:, None] - (kv_len - q_len)
+    seen = torch.ones(q_len, kv_len, dtype=torch.bool)
+    if left >= 0:
+        seen &= distance >= -left
+    if right >= 0:
+        seen &= distance <= right
+    return seen
+
+
+def _padded(case: Case, sequences: list[tuple[Tensor, ...]]) -> Call:
+    q_len, kv_len = (max(s[i].shape[1] for s in sequences) for i in (0, 1))
+    mask = torch.zeros(len(sequences), 1, q_len, kv_len, dtype=torch.bool)
+    padded = []
+    for i, length in ((0, q_len), (1, kv_len), (2, kv_len)):
+        rows = [F.pad(s[i], (0, 0, 0, length - s[i].shape[1])) for s in sequences]
+        padded.append(torch.stack(rows))
+    for row, (q, k, _) in enumerate(sequences):
+        mask[row, 0, : q.shape[1], : k.shape[1]] = visible(case, q.shape[1], k.shape[1])
+        mask[row, 0, q.shape[1] :, :1] = True  # padding rows see something, else they are NaN
+    return _sdpa(case, *padded, mask=mask)

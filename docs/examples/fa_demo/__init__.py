@@ -1,0 +1,1 @@
+"""The pieces of the demo: corpus, models, decoding, measuring. Used by the scripts beside it."""

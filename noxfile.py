@@ -1,0 +1,303 @@
+"""Every command a developer types. `nox -l` lists them; `./dev` installs nox and calls it.
+
+Tests never see the source tree: each session installs wheel files that were built once per Python
+and kept below build/. torch is shared between sessions too, one folder per Python and version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOT / "core_kernels"))
+
+from build_support import cmake, sources  # noqa: E402
+
+BUILD = ROOT / "build"
+GROUPS = nox.project.load_toml(ROOT / "pyproject.toml")
+
+# The torch versions that each Python is tested with, the usual one first. More than one: the very
+# same wheel file must pass with each.
+TORCH = {"3.10": ["2.9.0"], "3.11": ["2.13.0", "2.9.0"], "3.12": ["2.9.0"], "3.13": ["2.9.0"]}
+WHEELS = {"v2": "flash-attn-npu-v2", "v3": "flash-attn-npu-v3"}
+IMPORTS = {"v2": "flash_attn", "v3": "flash_attn_interface"}
+SUITES = {"v2": "tests/test_flash_attn_npu.py", "v3": "tests/test_flash_attn_npu_v3.py"}
+
+
+def _show_pyenv_interpreters() -> None:
+    """Lets the shims of pyenv start every installed version, not just the selected one."""
+    root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    chosen = [v for v in os.environ.get("PYENV_VERSION", "").split(":") if v]
+    found = (path.name for path in root.glob("versions/3.*") if (path / "bin/python").exists())
+    rest = sorted(found, key=lambda v: [int(n) for n in v.split(".") if n.isdigit()], reverse=True)
+    if rest:
+        os.environ["PYENV_VERSION"] = ":".join(dict.fromkeys([*chosen, *rest]))
+
+
+def _sessions_are_named() -> bool:
+    """Whether the command line (or NOXSESSION) asks for certain sessions."""
+    flags = ("-s", "--session", "-k", "--keywords", "-t", "--tags", "-p", "--python", "-e")
+    ours = sys.argv[1 : sys.argv.index("--") if "--" in sys.argv else None]
+    return any(argument.startswith(flags) for argument in ours) or "NOXSESSION" in os.environ
+
+
+_show_pyenv_interpreters()
+os.environ.setdefault("FLASH_ATTN_NPU_CORE_CACHE", str(BUILD / "cache"))
+nox.needs_version = ">=2025.2.9"
+# pip and not uv: it reads the machine's pip configuration, where CPU builds of torch may come from.
+nox.options.default_venv_backend = "virtualenv"
+nox.options.reuse_venv = "yes"
+nox.options.download_python = "never"
+# Whoever asks for a session by name must not get a pass for a missing interpreter. Without a name
+# the sessions whose interpreter exists run, and nox names the others.
+nox.options.error_on_missing_interpreters = _sessions_are_named()
+nox.options.sessions = [
+    "lint",
+    "types",
+    "docs",
+    "packaging",
+    *(f"test-{v}" for v in TORCH),
+    "compat",
+]
+
+
+# ---------------------------------------------------------------- environments
+
+
+def _group(name: str) -> tuple[str, ...]:
+    return nox.project.dependency_groups(GROUPS, name)
+
+
+def _python(session: nox.Session) -> str:
+    """Version like 3.11 of the session's Python."""
+    code = "import sys; print('%d.%d' % sys.version_info[:2])"
+    return str(session.run("python", "-c", code, silent=True)).strip()
+
+
+def _files(*patterns: str) -> list[str]:
+    """Files that are or would be committed."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *patterns]
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+
+
+def _share_torch(session: nox.Session, version: str | None = None) -> None:
+    """Gives the session torch and the test requirements from a folder that sessions share."""
+    python = _python(session)
+    version = version or TORCH[python][0]
+    script = ROOT / "tests/packaging/torch_environment.py"
+    folder = BUILD / "torch" / f"python{python}-torch{version}"
+    complete = folder / f"complete-{sources.digest(script.read_text(), *_group('test'))}"
+    if not complete.exists():
+        session.log(f"installing torch {version} for Python {python}: about a minute")
+        session.run("python", script, folder, version, *_group("test"))
+        complete.touch()
+    code = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    site = Path(str(session.run("python", "-c", code, silent=True)).strip())
+    (site / "shared_torch.pth").write_text(f"{folder}\n")
+    session.run("python", "-c", "import torch; print('torch', torch.__version__)")
+
+
+def _wheel(session: nox.Session, which: str) -> Path:
+    """The wheel file for the session's Python; built if its sources changed since the last time."""
+    package = ROOT / "packages" / WHEELS[which]
+    trees = [ROOT / "core_kernels", ROOT / "packages/common", package]
+    hashes = (sources.file_hashes(tree, all_files=True) for tree in trees)
+    stamp = sources.digest(cmake.configuration(), *hashes)
+    folder = BUILD / "wheels" / f"python{_python(session)}" / f"{which}-{stamp}"
+    if not folder.exists():
+        session.log(f"building the {which} wheel")
+        for old in folder.parent.glob(f"{which}-*"):
+            shutil.rmtree(old)
+        unfinished = folder.with_name(f"unfinished-{folder.name}")
+        session.run(
+            "python", "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", unfinished, package
+        )
+        unfinished.rename(folder)
+    (wheel,) = folder.glob("*.whl")
+    session.log(f"{wheel.name} sha256 {hashlib.sha256(wheel.read_bytes()).hexdigest()}")
+    return wheel
+
+
+def _install_wheels(session: nox.Session, *names: str) -> None:
+    """Installs exactly these wheels, and checks that they are what gets imported."""
+    session.run("python", "-m", "pip", "uninstall", "--quiet", "--yes", *WHEELS.values())
+    session.install("--no-deps", *(str(_wheel(session, name)) for name in names))
+    for name in names:
+        code = (
+            f"import pathlib, sys, sysconfig, {IMPORTS[name]} as module\n"
+            "site = pathlib.Path(sysconfig.get_path('purelib'))\n"
+            "sys.exit(site not in pathlib.Path(module.__file__).parents)"
+        )
+        session.run("python", "-c", code, silent=True)
+
+
+def _pytest(session: nox.Session, *arguments: str, env: dict[str, str] | None = None) -> None:
+    """Runs pytest; fails when no test ran, also when all were skipped."""
+    report = BUILD / "reports" / f"{session.name.replace(' ', '')}.xml"
+    report.parent.mkdir(parents=True, exist_ok=True)
+    command = ("python", "-m", "pytest", *arguments, f"--junitxml={report}", *session.posargs)
+    session.run(*command, env=env)
+    suites = list(ET.parse(report).getroot().iter("testsuite"))
+    if sum(int(suite.get("tests", 0)) - int(suite.get("skipped", 0)) for suite in suites) <= 0:
+        session.error("no test ran")
+
+
+# ---------------------------------------------------------------- build
+
+
+@nox.session(python=list(TORCH))
+def build(session: nox.Session) -> None:
+    """Builds both wheels and both sdists into dist/."""
+    target = ROOT / "dist"
+    target.mkdir(exist_ok=True)
+    for name in WHEELS:
+        shutil.copy2(_wheel(session, name), target)
+    session.install("build")
+    for package in WHEELS.values():
+        session.run("python", "-m", "build", "--sdist", "-o", target, ROOT / "packages" / package)
+
+
+@nox.session(python=False)
+def dev(session: nox.Session) -> None:
+    """Makes .venv with torch and editable installs of both packages; again after edits of C++."""
+    python = ROOT / ".venv/bin/python"
+    if not python.exists():
+        session.run(sys.executable, "-m", "venv", ROOT / ".venv", external=True)
+    pip = (str(python), "-m", "pip", "install", "--quiet")
+    torch = TORCH[f"{sys.version_info[0]}.{sys.version_info[1]}"][0]
+    tools = [*_group("native-build"), *cmake.missing_tools()]
+    session.run(*pip, f"torch=={torch}", *_group("test"), *tools, external=True)
+    for package in WHEELS.values():
+        editable = ("--no-build-isolation", "--no-deps", "-e", f"packages/{package}")
+        session.run(*pip, *editable, external=True)
+
+
+# ---------------------------------------------------------------- test
+
+
+def _test_session(python: str, torches: list[str]) -> None:
+    @nox.session(name=f"test-{python}", python=python, tags=["test"])
+    @nox.parametrize("torch", torches)
+    @nox.parametrize("wheel", list(WHEELS))
+    def test(session: nox.Session, wheel: str, torch: str) -> None:
+        """Tests one wheel; arguments go to pytest, as in: nox -s test-3.11 -- -k paged."""
+        _share_torch(session, torch)
+        _install_wheels(session, wheel)
+        _pytest(session, SUITES[wheel])
+
+
+for _python_version, _torch_versions in TORCH.items():
+    _test_session(_python_version, _torch_versions)
+
+
+@nox.session(python="3.10")
+@nox.parametrize("torch", ["2.5.1", "2.1.0"])
+@nox.parametrize("wheel", list(WHEELS))
+def compat(session: nox.Session, wheel: str, torch: str) -> None:
+    """The smoke tests on the same wheel files under old torch versions."""
+    _share_torch(session, torch)
+    _install_wheels(session, wheel)
+    _pytest(session, SUITES[wheel], "-m", "smoke")
+
+
+@nox.session
+def packaging(session: nox.Session) -> None:
+    """Wheel contents, sdists that rebuild themselves, editable installs, both wheels together."""
+    _share_torch(session)
+    session.install(*_group("packaging"), *cmake.missing_tools())
+    _pytest(session, "tests/packaging")
+
+
+@nox.session
+def sanitize(session: nox.Session) -> None:
+    """The smoke tests on a core built with the address and undefined-behaviour sanitizers."""
+    flags = "-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"
+    arguments = f"-DCMAKE_BUILD_TYPE=RelWithDebInfo '-DCMAKE_CXX_FLAGS={flags}'"
+    os.environ["FLASH_ATTN_NPU_CMAKE_ARGS"] = arguments
+    cmake.configuration.cache_clear()
+    _share_torch(session)
+    wheels = [str(_wheel(session, name)) for name in WHEELS]
+    del os.environ["FLASH_ATTN_NPU_CMAKE_ARGS"]
+    cmake.configuration.cache_clear()
+    session.install("--no-deps", "--force-reinstall", *wheels)
+    library = session.run("c++", "-print-file-name=libasan.so", silent=True, external=True)
+    env = {
+        "LD_PRELOAD": str(Path(str(library).strip()).resolve()),
+        "ASAN_OPTIONS": "detect_leaks=0",
+        "UBSAN_OPTIONS": "print_stacktrace=1",
+    }
+    _pytest(session, *SUITES.values(), "-m", "smoke", env=env)
+
+
+# ---------------------------------------------------------------- check
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Formatting, static checks, layering, docstrings; prints the size report."""
+    session.install(*_group("lint"), *cmake.missing_tools())
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("clang-format", "--dry-run", "-Werror", *_files("*.cpp", "*.h"))
+    session.run("python", "tests/lint/sizes.py")
+    _pytest(session, "tests/lint", "--confcutdir=tests/lint", "-q")
+
+
+@nox.session
+def tidy(session: nox.Session) -> None:
+    """clang-tidy over the core; takes minutes, so not among the default sessions."""
+    session.install(*_group("tidy"), *cmake.missing_tools())
+    commands = BUILD / "tidy"
+    options = ("-G", "Ninja", "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON")
+    session.run("cmake", "-S", "core_kernels", "-B", commands, *options, external=True)
+    session.run("clang-tidy", "--quiet", "-p", commands, *_files("core_kernels/src/*.cpp"))
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """mypy, strict, over the packages, the build and what the tests share."""
+    _share_torch(session)
+    session.install(*_group("types"))
+    for package in (*IMPORTS.values(), "fa_testing", "build_support"):
+        session.run("mypy", "-p", package)
+    session.run("mypy", "noxfile.py", *_files("tests/lint/*.py"))
+    session.run("mypy", *_files("tests/packaging/*.py"))
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The generated texts are current and the examples in the documentation run."""
+    _share_torch(session)
+    _install_wheels(session, *WHEELS)
+    _pytest(session, "tests/docs")
+
+
+# ---------------------------------------------------------------- run
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """A pretrained transformer and a small causal model running on our attention."""
+    _share_torch(session)
+    session.install(*_group("demo"))
+    _install_wheels(session, *WHEELS)
+    for example in ("semantic_search.py", "tiny_lm.py"):
+        session.run("python", f"docs/examples/{example}", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Times the kernels and the overhead per call; arguments go to benchmarks/run.py."""
+    _share_torch(session)
+    _install_wheels(session, *WHEELS)
+    session.run("python", "benchmarks/run.py", *session.posargs)

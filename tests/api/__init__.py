@@ -1,0 +1,1 @@
+"""Tests of the Python layer: what a caller of the public functions meets besides numbers."""

@@ -1,0 +1,58 @@
+"""Every feature crossed with every other one: generated cases under the error model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fa_testing.backends import Wheel
+from fa_testing.case import Case, parse_case, read_cases
+from fa_testing.generate import generate_cases
+from fa_testing.run import Report, run_case
+
+BATCH = 25  # cases per pytest item: an item of one case would spend its time in pytest
+SMOKE_BATCHES = 4
+CASES = Path(__file__).resolve().parents[1] / "cases"
+
+
+def file_cases(api: int) -> list[Case]:
+    """The cases of tests/cases for one wheel."""
+    found = [case for file in sorted(CASES.glob("*.txt")) for case in read_cases(str(file))]
+    return [case for case in found if case.api == api]
+
+
+def parametrize_cases(metafunc: pytest.Metafunc, api: int) -> None:
+    """Gives a `cases` argument its batches: generated ones, or the line of --repro."""
+    if "cases" not in metafunc.fixturenames:
+        return
+    config = metafunc.config
+    if config.getoption("--repro"):
+        metafunc.parametrize("cases", [[parse_case(config.getoption("--repro"))]], ids=["repro"])
+        return
+    seed, count = config.getoption("--seed"), config.getoption("--cases")
+    cases = generate_cases(api, count, seed)
+    batches = [cases[i : i + BATCH] for i in range(0, len(cases), BATCH)]
+    parameters = [
+        pytest.param(
+            batch,
+            id=f"seed{seed}-{i * BATCH}",
+            marks=pytest.mark.smoke if i < SMOKE_BATCHES else (),
+        )
+        for i, batch in enumerate(batches)
+    ]
+    parameters.append(pytest.param(file_cases(api), id="files", marks=pytest.mark.smoke))
+    metafunc.parametrize("cases", parameters)
+
+
+def summarize(reports: list[Report]) -> str:
+    bad = [report for report in reports if report.problems]
+    return f"{len(bad)} of {len(reports)} cases failed\n" + "\n".join(str(r) for r in bad[:5])
+
+
+def test_cases(cases: list[Case], wheel: Wheel) -> None:
+    reports = [run_case(case, wheel) for case in cases]
+    assert not any(report.problems for report in reports), summarize(reports)
+    elements = sum(report.elements for report in reports)
+    nonzero = sum(report.nonzero for report in reports)
+    # Too many zeros would mean that the cases test nothing; masked rows alone are fewer.
+    assert len(cases) < BATCH or nonzero > 0.3 * elements, f"{nonzero} of {elements} not zero"

@@ -1,0 +1,1 @@
+"""Test support: cases, fills, the fp64 oracle, the error model and the comparison."""

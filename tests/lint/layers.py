@@ -1,0 +1,79 @@
+"""Who may include or import whom: the dependency table of the native code and of the packages.
+
+CONTRIBUTING.md explains the layers. A folder that is not in a table fails the lint session: a new
+layer is a decision, so it gets a line here.
+"""
+
+from __future__ import annotations
+
+# Native code: the first matching folder of the path names the layer, most specific first.
+CORE_LAYERS = {
+    "core_kernels/include/fa": "public",
+    "core_kernels/src/problem": "problem",
+    "core_kernels/src/plan": "plan",
+    "core_kernels/src/registry": "registry",
+    "core_kernels/src/reference": "reference",
+    "core_kernels/src/cpu/isa": "isa",
+    "core_kernels/src/cpu": "cpu",
+    "core_kernels/src/npu/kernels": "npu kernels",
+    "core_kernels/src/npu": "npu",
+    "packages/common/bindings": "bindings",
+}
+
+# What a layer may include besides its own folder and the standard library.
+CORE_MAY_INCLUDE = {
+    "public": set(),
+    "problem": {"public"},
+    "plan": {"public", "problem"},
+    "registry": {"public", "problem", "plan"},
+    "reference": {"public", "problem", "plan"},
+    "isa": set(),
+    "cpu": {"public", "problem", "plan", "isa"},
+    "npu": {"public", "problem", "plan"},
+    "npu kernels": set(),
+    "bindings": {"public"},
+}
+
+# Single headers that a layer may include although their layer is not open to it.
+CORE_MAY_INCLUDE_HEADER = {
+    "registry": {
+        "core_kernels/src/cpu/cpu_backend.h",
+        "core_kernels/src/npu/npu_backend.h",
+        "core_kernels/src/reference/reference_backend.h",
+    },
+    "cpu": {"core_kernels/src/registry/backend.h"},
+    "npu": {"core_kernels/src/registry/backend.h"},
+    "reference": {"core_kernels/src/registry/backend.h"},
+    "isa": {"core_kernels/src/cpu/microkernel.h"},
+    "npu kernels": {
+        "core_kernels/include/fa/dtype.h",
+        "core_kernels/src/npu/kernel_args.h",
+        "core_kernels/src/problem/head_group.h",
+        "core_kernels/src/problem/host_device.h",
+        "core_kernels/src/problem/kv_range.h",
+        "core_kernels/src/problem/page_map.h",
+        "core_kernels/src/problem/rotary.h",
+    },
+}
+
+# Headers from outside the project by layer; "*" is for all. The C++ library needs no entry.
+FOREIGN_HEADERS = {
+    "*": {"dlfcn.h", "link.h", "pthread.h", "unistd.h"},
+    "isa": {"immintrin.h", "arm_neon.h"},
+    "cpu": {"immintrin.h", "cpuid.h", "sys/auxv.h"},
+    "bindings": {"pybind11/", "Python.h"},
+    "npu kernels": {"catlass/", "kernel_operator.h"},
+}
+
+# ISA files are compiled with their own flags: anything shared with other files could be merged by
+# the linker into code that every CPU runs, so only headers without inline functions are allowed.
+ISA_STANDARD_HEADERS = {"cmath", "cstddef", "cstdint", "cstring", "limits"}
+
+# Python: what the modules below a folder may import besides the standard library and themselves.
+PYTHON_MAY_IMPORT = {
+    "packages/common/fa_common": {"torch"},
+    # einops: bert_padding offers its two functions to importers, if it is installed.
+    "packages/flash-attn-npu-v2/src/flash_attn": {"torch", "einops"},
+    "packages/flash-attn-npu-v3/src/flash_attn_interface": {"torch"},
+    "core_kernels/build_support": {"hatchling", "pybind11"},
+}

@@ -1,0 +1,35 @@
+"""Every header of the core compiles alone."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from .tree import ROOT, relative, tracked
+
+# Text that several files include inside their own namespace.
+FRAGMENTS = {"core_kernels/src/cpu/isa/strip_kernels.h"}
+HEADERS = [p for p in tracked("core_kernels/include/*", "core_kernels/src/*") if p.suffix == ".h"]
+
+
+@pytest.mark.parametrize(
+    "header", [h for h in HEADERS if relative(h) not in FRAGMENTS], ids=relative
+)
+def test_compiles_alone(header: Path) -> None:
+    compiler = shlex.split(os.environ.get("CXX", "c++"))
+    include = [f"-I{ROOT / 'core_kernels' / folder}" for folder in ("include", "src")]
+    command = [*compiler, "-std=c++17", "-fsyntax-only", *include]
+    done = subprocess.run(
+        [*command, "-include", str(header), "-x", "c++", "-"],
+        input="", capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "#pragma once" in header.read_text()
+
+
+def test_fragments_exist() -> None:
+    assert {relative(header) for header in HEADERS} >= FRAGMENTS

@@ -1,0 +1,6 @@
+#pragma once
+
+namespace fa {
+int first();
+int second();
+}  // namespace fa
