@@ -15,11 +15,16 @@ inline constexpr int kMaxRank = 5;
 struct TensorView {
   void* data = nullptr;
   DType dtype = DType::kOther;
+  std::string other_dtype;  // name of a dtype that the core does not know
   Device device = Device::kCpu;
   bool defined = false;
   int rank = 0;
   int64_t size[kMaxRank] = {};
   int64_t stride[kMaxRank] = {};
+
+  std::string dtype_text() const {
+    return dtype == DType::kOther && !other_dtype.empty() ? other_dtype : dtype_name(dtype);
+  }
 
   // Shape as "[2, 16, 4, 64]", for messages.
   std::string shape() const {

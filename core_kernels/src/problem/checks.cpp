@@ -28,7 +28,7 @@ Status check_dtype(const char* name, const TensorView& view, std::initializer_li
   }
   std::string list;
   for (DType dtype : allowed) list += (list.empty() ? "" : " or ") + std::string(dtype_name(dtype));
-  return invalid_argument(name, ": got dtype ", dtype_name(view.dtype), ", expected ", list);
+  return invalid_argument(name, ": got dtype ", view.dtype_text(), ", expected ", list);
 }
 
 static bool shape_fits(const TensorView& view, std::initializer_list<int64_t> expected) {

@@ -9,7 +9,7 @@ namespace fa {
 
 static Status check_operand(const char* name, const TensorView& view, const TensorView& q) {
   FA_RETURN_IF_ERROR(check_device(name, view, q.device));
-  FA_REQUIRE(view.dtype == q.dtype, name, ": got dtype ", dtype_name(view.dtype), ", expected ",
+  FA_REQUIRE(view.dtype == q.dtype, name, ": got dtype ", view.dtype_text(), ", expected ",
              dtype_name(q.dtype), " (the dtype of q)");
   return check_last_stride(name, view);
 }
@@ -206,7 +206,7 @@ Status shared_semantics(const SharedCall& call, Geometry* g) {
   g->scale = static_cast<float>(call.score.scale);
   g->softcap = static_cast<float>(call.score.softcap);
   float infinity = std::numeric_limits<float>::infinity();
-  bool no_keys = g->kv_tokens == 0 || call.lengths.max_seqlen_k == 0;
+  bool no_keys = (!call.paged && g->kv_tokens == 0) || call.lengths.max_seqlen_k == 0;
   g->empty_lse = call.api == Api::kV2 || no_keys ? infinity : -infinity;
   return {};
 }

@@ -44,14 +44,18 @@ py::object call_method(py::handle object, PyObject* name) {
   return py::reinterpret_steal<py::object>(value);
 }
 
-DType dtype_of(py::handle tensor, const TorchNames& names) {
+void read_dtype(py::handle tensor, const TorchNames& names, TensorView* view) {
   constexpr DType kDTypes[6] = {DType::kFloat32,    DType::kFloat16, DType::kBFloat16,
                                 DType::kFloat8E4M3, DType::kInt32,   DType::kInt64};
   py::object dtype = attribute(tensor, names.dtype);
   for (int i = 0; i < 6; ++i) {
-    if (dtype.ptr() == names.dtypes[i]) return kDTypes[i];
+    if (dtype.ptr() == names.dtypes[i]) {
+      view->dtype = kDTypes[i];
+      return;
+    }
   }
-  return DType::kOther;
+  std::string name = py::str(dtype);
+  view->other_dtype = name.substr(name.find('.') + 1);
 }
 
 Device device_of(py::handle tensor, const TorchNames& names) {
@@ -86,7 +90,7 @@ TensorView view_of(const char* name, py::handle tensor) {
     view.stride[i] = PyLong_AsLongLong(PyTuple_GET_ITEM(stride.ptr(), i));
   }
   view.defined = true;
-  view.dtype = dtype_of(tensor, names);
+  read_dtype(tensor, names, &view);
   view.device = device_of(tensor, names);
   if (view.device == Device::kCpu) view.data = data_of(tensor);
   return view;
