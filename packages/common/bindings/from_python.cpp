@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "dlpack_exchange.h"
+
 namespace py = pybind11;
 
 namespace fa::bindings {
@@ -73,7 +75,7 @@ void* data_of(py::handle tensor) {
 
 TensorView view_of(const char* name, py::handle tensor) {
   TensorView view;
-  if (tensor.is_none()) return view;
+  if (tensor.is_none() || read_through_dlpack(tensor, &view)) return view;
   const TorchNames& names = torch_names();
   py::object shape = attribute(tensor, names.shape);
   py::object stride = call_method(tensor, names.stride);
