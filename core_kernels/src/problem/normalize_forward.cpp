@@ -111,6 +111,11 @@ static Status set_rotary(const ForwardCall& call, ForwardProblem* problem) {
   }
   FA_REQUIRE(cache.rotary_sin.defined, "rotary_sin: got None, expected a tensor beside rotary_cos");
   FA_REQUIRE(cache.k_new.defined, "rotary_cos: got a tensor, expected None without new k and v");
+  if (call.q.dtype == DType::kFloat8E4M3) {
+    return not_supported(
+        "rotary_cos: got a tensor with float8_e4m3fn inputs, supported are float16, bfloat16 and "
+        "float32");
+  }
   const TensorView* tables[2] = {&cache.rotary_cos, &cache.rotary_sin};
   const char* names[2] = {"rotary_cos", "rotary_sin"};
   for (int i = 0; i < 2; ++i) {
