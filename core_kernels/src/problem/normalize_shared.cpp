@@ -175,14 +175,19 @@ static Status set_sink(const SharedCall& call, Geometry* g) {
   return {};
 }
 
-Status shared_shapes(const SharedCall& call, Geometry* g) {
-  FA_RETURN_IF_ERROR(check_dtype(
-      "q", call.q, {DType::kFloat16, DType::kBFloat16, DType::kFloat32, DType::kFloat8E4M3}));
-  if (call.q.dtype == DType::kFloat8E4M3 && call.api == Api::kV2) {
-    return not_supported(
-        "q: got float8_e4m3fn, supported are float16, bfloat16 and float32 (v3 takes "
-        "float8_e4m3fn)");
+static Status check_query_dtype(const SharedCall& call) {
+  if (call.api == Api::kV3) {
+    return check_dtype("q", call.q,
+                       {DType::kFloat16, DType::kBFloat16, DType::kFloat32, DType::kFloat8E4M3});
   }
+  if (call.q.dtype == DType::kFloat8E4M3) {
+    return not_supported("q: got float8_e4m3fn, supported are float16, bfloat16 and float32");
+  }
+  return check_dtype("q", call.q, {DType::kFloat16, DType::kBFloat16, DType::kFloat32});
+}
+
+Status shared_shapes(const SharedCall& call, Geometry* g) {
+  FA_RETURN_IF_ERROR(check_query_dtype(call));
   g->device = call.q.device;
   FA_RETURN_IF_ERROR(check_scores(call.score));
   FA_RETURN_IF_ERROR(check_shapes(call, g));
