@@ -29,7 +29,13 @@ GROUPS = nox.project.load_toml(ROOT / "pyproject.toml")
 TORCH = {"3.10": ["2.9.0"], "3.11": ["2.13.0", "2.9.0"], "3.12": ["2.9.0"], "3.13": ["2.9.0"]}
 WHEELS = {"v2": "flash-attn-npu-v2", "v3": "flash-attn-npu-v3"}
 IMPORTS = {"v2": "flash_attn", "v3": "flash_attn_interface"}
-SUITES = {"v2": "tests/test_flash_attn_npu.py", "v3": "tests/test_flash_attn_npu_v3.py"}
+# What is not asked of one wheel under one torch: other sessions', and the other wheel's.
+_OTHERS = ("--ignore=tests/lint", "--ignore=tests/packaging", "--ignore=tests/docs")
+SUITES = {
+    "v2": ("tests", *_OTHERS, "--ignore=tests/test_flash_attn_npu_v3.py"),
+    "v3": ("tests", *_OTHERS, "--ignore=tests/test_flash_attn_npu.py"),
+    "both": ("tests", *_OTHERS),
+}
 
 
 def _show_pyenv_interpreters() -> None:
@@ -77,9 +83,8 @@ def _group(name: str) -> tuple[str, ...]:
 
 
 def _python(session: nox.Session) -> str:
-    """Version like 3.11 of the session's Python."""
-    code = "import sys; print('%d.%d' % sys.version_info[:2])"
-    return str(session.run("python", "-c", code, silent=True)).strip()
+    """Version like 3.11 of the session's Python: its own or, if it asks for none, that of nox."""
+    return str(session.python or f"{sys.version_info[0]}.{sys.version_info[1]}")
 
 
 def _files(*patterns: str) -> list[str]:
@@ -101,9 +106,8 @@ def _share_torch(session: nox.Session, version: str | None = None) -> None:
         session.log(f"installing torch {version} for Python {python}: about a minute")
         session.run("python", script, folder, version, *_group("test"))
         complete.touch()
-    code = "import sysconfig; print(sysconfig.get_path('purelib'))"
-    site = Path(str(session.run("python", "-c", code, silent=True)).strip())
-    (site / "shared_torch.pth").write_text(f"{folder}\n")
+    location = Path(session.virtualenv.location) / f"lib/python{python}/site-packages"
+    (location / "shared_torch.pth").write_text(f"{folder}\n")
     session.run("python", "-c", "import torch; print('torch', torch.__version__)")
 
 
@@ -193,7 +197,7 @@ def _test_session(python: str, torches: list[str]) -> None:
         """Tests one wheel; arguments go to pytest, as in: nox -s test-3.11 -- -k paged."""
         _share_torch(session, torch)
         _install_wheels(session, wheel)
-        _pytest(session, SUITES[wheel])
+        _pytest(session, *SUITES[wheel])
 
 
 for _python_version, _torch_versions in TORCH.items():
@@ -207,7 +211,7 @@ def compat(session: nox.Session, wheel: str, torch: str) -> None:
     """The smoke tests on the same wheel files under old torch versions."""
     _share_torch(session, torch)
     _install_wheels(session, wheel)
-    _pytest(session, SUITES[wheel], "-m", "smoke")
+    _pytest(session, *SUITES[wheel], "-m", "smoke")
 
 
 @nox.session
@@ -236,7 +240,7 @@ def sanitize(session: nox.Session) -> None:
         "ASAN_OPTIONS": "detect_leaks=0",
         "UBSAN_OPTIONS": "print_stacktrace=1",
     }
-    _pytest(session, *SUITES.values(), "-m", "smoke", env=env)
+    _pytest(session, *SUITES["both"], "-m", "smoke", env=env)
 
 
 # ---------------------------------------------------------------- check
@@ -249,7 +253,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("clang-format", "--dry-run", "-Werror", *_files("*.cpp", "*.h"))
-    session.run("python", "tests/lint/sizes.py")
+    session.run("python", "-m", "tests.lint.sizes")
     _pytest(session, "tests/lint", "--confcutdir=tests/lint", "-q")
 
 
@@ -268,16 +272,18 @@ def types(session: nox.Session) -> None:
     """mypy, strict, over the packages, the build and what the tests share."""
     _share_torch(session)
     session.install(*_group("types"))
-    for package in (*IMPORTS.values(), "fa_testing", "build_support"):
+    for package in (*IMPORTS.values(), "build_support", "fa_testing", "lint"):
         session.run("mypy", "-p", package)
-    session.run("mypy", "noxfile.py", *_files("tests/lint/*.py"))
-    session.run("mypy", *_files("tests/packaging/*.py"))
+    session.run("mypy", "noxfile.py", "dev")
+    for folder in ("tests/packaging", "tests/docs"):
+        session.run("mypy", *_files(f"{folder}/*.py"))
 
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """The generated texts are current and the examples in the documentation run."""
+    """Generated tables are current, links lead somewhere, examples and benchmarks run."""
     _share_torch(session)
+    session.install(*_group("demo"))
     _install_wheels(session, *WHEELS)
     _pytest(session, "tests/docs")
 
@@ -297,7 +303,8 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Times the kernels and the overhead per call; arguments go to benchmarks/run.py."""
+    """Times the overhead per call, then the kernels; arguments go to benchmarks/run.py."""
     _share_torch(session)
     _install_wheels(session, *WHEELS)
+    session.run("python", "benchmarks/overhead.py")
     session.run("python", "benchmarks/run.py", *session.posargs)

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from .errors import InvalidArgument
 
-_FLOAT8 = torch.float8_e4m3fn
+_FLOAT8, _FLOAT32 = torch.float8_e4m3fn, torch.float32
+_CONTIGUOUS = torch.contiguous_format
 # The first dimension of `out_accum`; more is refused by the core, so nothing is allocated for it.
 _MAX_SPLITS = 256
 
@@ -39,14 +40,14 @@ def attention_outputs(q: Tensor, v: Tensor, packed: bool) -> tuple[Tensor, Tenso
         raise InvalidArgument("v: got a tensor without dimensions, expected [..., Hkv, Dv]")
     if packed:
         tokens, heads, head_dim = shape
-        lse = q.new_empty((heads, tokens), dtype=torch.float32)
+        lse = q.new_empty((heads, tokens), dtype=_FLOAT32)
     else:
         batch, tokens, heads, head_dim = shape
-        lse = q.new_empty((batch, heads, tokens), dtype=torch.float32)
-    if q.dtype == _FLOAT8:
+        lse = q.new_empty((batch, heads, tokens), dtype=_FLOAT32)
+    if q.dtype is _FLOAT8:
         return q.new_empty((*shape[:-1], value_shape[-1]), dtype=torch.bfloat16), lse
     if value_shape[-1] == head_dim:  # the cheapest way
-        return torch.empty_like(q, memory_format=torch.contiguous_format), lse
+        return torch.empty_like(q, memory_format=_CONTIGUOUS), lse
     return q.new_empty((*shape[:-1], value_shape[-1])), lse
 
 
@@ -64,37 +65,39 @@ def dropout_probs(
     return q.new_empty((batch, heads, (q_len + 127) // 128 * 128, (kv_len + 127) // 128 * 128))
 
 
-def split_partials(out: Tensor, num_splits: int, wanted: bool) -> tuple[Tensor, Tensor]:
+def split_partials(out: Tensor, num_splits: int) -> tuple[Tensor, Tensor] | tuple[None, None]:
     """Returns out_accum and lse_accum, fp32 [num_splits, B, Hq, Sq(, Dv)] or packed
-    [num_splits, Hq, Tq(, Dv)]; empty unless they are wanted and the split count is explicit."""
-    if not wanted or not 1 < num_splits <= _MAX_SPLITS:
-        empty = out.new_empty(0, dtype=torch.float32)
-        return empty, torch.empty_like(empty)
+    [num_splits, Hq, Tq(, Dv)], if the split count is explicit."""
+    if not 1 < num_splits <= _MAX_SPLITS:
+        return None, None
     if out.dim() == 3:
         tokens, heads, value_dim = out.shape
         rows: tuple[int, ...] = (num_splits, heads, tokens)
     else:
         batch, tokens, heads, value_dim = out.shape
         rows = (num_splits, batch, heads, tokens)
-    lse_accum = out.new_empty(rows, dtype=torch.float32)
-    return out.new_empty((*rows, value_dim), dtype=torch.float32), lse_accum
+    lse_accum = out.new_empty(rows, dtype=_FLOAT32)
+    return out.new_empty((*rows, value_dim), dtype=_FLOAT32), lse_accum
 
 
 def input_gradients(q: Tensor, k: Tensor, v: Tensor, packing: int) -> InputGradients:
     """Returns contiguous gradients; those of a packed input share one tensor of its shape."""
     if packing == STACKED_QKV:
         dqkv = q.new_empty((*q.shape[:-2], 3, *q.shape[-2:]))
-        return InputGradients(*dqkv.unbind(-3), (dqkv, q.new_empty(0), q.new_empty(0)))
+        dq, dk, dv = dqkv.unbind(-3)
+        return InputGradients(dq, dk, dv, (dqkv, q.new_empty(0), q.new_empty(0)))
     if packing == STACKED_KV:
         dq = q.new_empty(q.shape)
         dkv = k.new_empty((*k.shape[:-2], 2, *k.shape[-2:]))
-        return InputGradients(dq, *dkv.unbind(-3), (dq, dkv, q.new_empty(0)))
+        dk, dv = dkv.unbind(-3)
+        return InputGradients(dq, dk, dv, (dq, dkv, q.new_empty(0)))
     if packing == JOINED_HEADS:
         heads = [q.shape[-2], k.shape[-2], k.shape[-2]]
         dqkv = q.new_empty((*q.shape[:-2], sum(heads), q.shape[-1]))
-        return InputGradients(*dqkv.split(heads, -2), (dqkv, q.new_empty(0), q.new_empty(0)))
-    gradients = q.new_empty(q.shape), k.new_empty(k.shape), v.new_empty(v.shape)
-    return InputGradients(*gradients, gradients)
+        dq, dk, dv = dqkv.split(heads, -2)
+        return InputGradients(dq, dk, dv, (dqkv, q.new_empty(0), q.new_empty(0)))
+    dq, dk, dv = q.new_empty(q.shape), k.new_empty(k.shape), v.new_empty(v.shape)
+    return InputGradients(dq, dk, dv, (dq, dk, dv))
 
 
 def extra_gradients(

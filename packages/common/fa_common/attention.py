@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from . import ops
-from .autograd import Attention, DenseAttention, forward, refuse_gradient
+from . import cpu, ops
+from .autograd import (
+    Attention,
+    DenseAttention,
+    apply_dense_directly,
+    apply_directly,
+    forward,
+    refuse_gradient,
+)
+from .direct import is_compiling, undisturbed
 from .errors import InvalidArgument, NotSupported
 from .request import (
     NO_EXTRAS,
+    OPEN_WINDOW,
     PADDED,
     Extras,
     Inputs,
@@ -28,10 +38,35 @@ from .request import (
 from .rng import draw_state
 from .schemas import DEFAULT_SPLITS
 
-_OPEN_WINDOW = (-1, -1)
 _is_grad_enabled = torch.is_grad_enabled
-# Older torch cannot compile these functions anyway.
-_is_compiling = getattr(torch.compiler, "is_compiling", lambda: False)
+
+_EXTRAS = Extras._fields
+_DENSE_NAMES = ("q", "k", "v")
+_NAMES = (*_DENSE_NAMES, *Lengths._fields[:4], *_EXTRAS)
+_CACHE_NAMES = (
+    *("q", "k_cache", "v_cache", "cache_seqlens", "cache_batch_idx", "cache_leftpad"),
+    *("page_table", "cu_seqlens_q", "scheduler_metadata"),
+    *("k", "v", "rotary_cos", "rotary_sin", "rotary_seqlens", "cu_seqlens_k_new", *_EXTRAS),
+)
+
+
+def _is_direct(names: Sequence[str], tensors: Sequence[Any]) -> bool:
+    """Tells whether the dispatcher may be left out; refuses what is not a tensor."""
+    if undisturbed(*tensors):
+        return True
+    for name, value in zip(names, tensors, strict=True):
+        if value is not None:
+            tensor(name, value)
+    return False
+
+
+def wants_grad(*tensors: Tensor | None) -> bool:
+    """Tells whether autograd is on and wants a gradient of one of the tensors."""
+    if _is_grad_enabled():
+        for x in tensors:
+            if x is not None and x.requires_grad:
+                return True
+    return False
 
 
 def _distinct(*tensors: Any) -> list[Any]:
@@ -42,12 +77,6 @@ def _distinct(*tensors: Any) -> list[Any]:
         repeated = given is not None and any(given is other for other in results)
         results.append(given.view_as(given) if repeated else given)
     return results
-
-
-def wants_grad(**tensors: Tensor | None) -> bool:
-    """Tells whether autograd wants a gradient of one of the tensors, which must be tensors."""
-    given = [tensor(name, value) for name, value in tensors.items() if value is not None]
-    return _is_grad_enabled() and any(t.requires_grad for t in given)
 
 
 def attend_dense(
@@ -63,29 +92,31 @@ def attend_dense(
     return_lse: Any,
 ) -> Any:
     """Attention of padded q, k, v without optional tensors: out, or (out, lse)."""
-    # This is the way of most calls, so it does without function calls where types are plain.
+    # The way of most calls: no function is called for arguments of the plain types.
     if causal is not True and causal is not False:
         causal = flag("causal", causal)
     if softmax_scale is not None and type(softmax_scale) is not float:
         softmax_scale = number("softmax_scale", softmax_scale)
     if type(softcap) is not float:
         softcap = number("softcap", softcap)
+    if deterministic is not True and deterministic is not False:
+        deterministic = flag("deterministic", deterministic)
     options: tuple[Any, ...] = (causal, softmax_scale)
-    if window_size != _OPEN_WINDOW or softcap != 0.0 or num_splits != DEFAULT_SPLITS:
+    open_window = type(window_size) is tuple and window_size == OPEN_WINDOW
+    if not open_window or softcap != 0.0 or num_splits != DEFAULT_SPLITS:
         splits = integer("num_splits", num_splits)
         options = (causal, softmax_scale, splits, *window(window_size), softcap)
-    try:
-        grad = _is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad)
-    except AttributeError:
-        grad = wants_grad(q=q, k=k, v=v)
-    if not grad:
-        out, lse = ops.forward_dense(q, k, v, *options)
-        return (out, lse) if return_lse else out
-    if _is_compiling():
+    direct = _is_direct(_DENSE_NAMES, (q, k, v))
+    if not (_is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad)):
+        forward_dense = cpu.forward_dense if direct else ops.forward_dense
+        results = forward_dense(q, k, v, *options)
+        return results if return_lse else results[0]
+    options = (deterministic, bool(return_lse), *options)
+    if direct:
+        return apply_dense_directly(q, k, v, options)
+    if is_compiling():
         q, k, v = _distinct(q, k, v)
-    return DenseAttention.apply(
-        q, k, v, options, flag("deterministic", deterministic), bool(return_lse)
-    )
+    return DenseAttention.apply(q, k, v, options)
 
 
 def attend(
@@ -97,17 +128,20 @@ def attend(
 ) -> Any:
     """Attention with every option: out, or (out, lse, probs)."""
     first, second, third, packing, q_heads = inputs
-    return_lse = bool(return_lse)
+    tensors: tuple[Any, ...] = (first, second, third, *lengths[:4], *extras)
+    direct = _is_direct(_NAMES, tensors)
     rng_state = draw_state() if options.dropout_p > 0 else None
-    grad = wants_grad(
-        q=first, k=second, v=third, qv=extras.qv, learnable_sink=extras.learnable_sink
+    grad = wants_grad(first, second, third, extras.qv, extras.learnable_sink)
+    if grad and is_compiling():
+        tensors = tuple(_distinct(*tensors))
+    bounds = lengths.max_seqlen_q, lengths.max_seqlen_k
+    arguments: tuple[Any, ...] = (
+        *(options, packing, q_heads, bool(return_lse), *bounds),
+        *(*tensors, rng_state),
     )
-    arguments = options, packing, q_heads, return_lse, lengths.max_seqlen_q, lengths.max_seqlen_k
-    tensors = first, second, third, *lengths[:4], *extras, rng_state
     if grad:
-        distinct = _distinct(*tensors) if _is_compiling() else tensors
-        return Attention.apply(*arguments, *distinct)
-    results = forward(*arguments, *tensors)
+        return apply_directly(*arguments) if direct else Attention.apply(*arguments)
+    results = forward(cpu.attend if direct else ops.forward, *arguments)
     return results if return_lse else results[0]
 
 
@@ -120,53 +154,69 @@ def attend_kvcache(
     return_partials: bool = False,
 ) -> tuple[Tensor, ...]:
     """Attention to a cache, after new keys are written to it: out, lse, out_accum, lse_accum."""
-    grad = wants_grad(q=q, k=new.k, v=new.v, qv=extras.qv, learnable_sink=extras.learnable_sink)
-    for name, part in (("k_cache", cache.k), ("v_cache", cache.v)):
-        grad = _check_cache(name, part, new.k is not None) or grad
-    if not grad:
-        return _forward_kvcache(q, cache, new, options, extras, return_partials)
-    with torch.no_grad():
-        results = _forward_kvcache(q, cache, new, options, extras, return_partials)
-    reason = "flash_attn_with_kvcache: got a backward, supported is the forward only"
+    direct = _is_direct(_CACHE_NAMES, (q, *cache[:8], *new[:6], *extras))
     inputs = q, cache.k, cache.v, new.k, new.v, extras.qv, extras.learnable_sink
-    return refuse_gradient(reason, results, *inputs)
-
-
-def _check_cache(name: str, part: Any, append: bool) -> bool:
-    grad = wants_grad(**{name: part})
-    if grad and append:
-        raise NotSupported(
-            f"{name}: got a tensor that requires grad, supported are others "
-            "(new keys are written into it; call under torch.no_grad())"
-        )
-    if part.dim() > 0 and part.stride(-1) != 1 and part.shape[-1] > 1:
-        raise InvalidArgument(
-            f"{name}: got stride {part.stride(-1)} in the last dimension, expected 1"
-        )
-    return grad
+    if not wants_grad(*inputs):
+        return _forward_kvcache(direct, q, cache, new, options, extras, return_partials)
+    if new.k is not None:
+        _check_no_grad(cache)
+    with torch.no_grad():
+        results = _forward_kvcache(direct, q, cache, new, options, extras, return_partials)
+    reason = "flash_attn_with_kvcache: got a backward, supported is the forward only"
+    return *refuse_gradient(reason, results[:2], *inputs), *results[2:]
 
 
 def _forward_kvcache(
+    direct: bool,
     q: Tensor,
     cache: KvCache,
     new: NewKeys,
     options: Options,
     extras: Extras,
     return_partials: bool,
-) -> tuple[Tensor, ...]:
-    alibi_slopes, sink, qv, _, q_descale, k_descale, v_descale = extras
+) -> tuple[Any, ...]:
     # fmt: off
-    head = (
-        q, cache.k, cache.v, cache.seqlens, cache.page_table,
-        options.causal, options.softmax_scale,
+    k_cache, v_cache, seqlens, batch_idx, leftpad, page_table, cu_seqlens_q, metadata, max_q = cache
+    alibi_slopes, sink, qv, _, q_descale, k_descale, v_descale = extras
+    head: tuple[Any, ...] = (
+        q, k_cache, v_cache, seqlens, page_table, options.causal, options.softmax_scale,
     )
-    tail = (
+    tail: tuple[Any, ...] = (
         options.num_splits, options.window_left, options.window_right, options.softcap,
-        cache.cu_seqlens_q, cache.max_seqlen_q, cache.batch_idx, cache.leftpad,
-        cache.scheduler_metadata, alibi_slopes, sink, qv, q_descale, k_descale, v_descale,
+        cu_seqlens_q, max_q, batch_idx, leftpad, metadata,
+        alibi_slopes, sink, qv, q_descale, k_descale, v_descale,
         options.attention_chunk, options.pack_gqa, options.sm_margin, return_partials,
     )
     # fmt: on
-    if new.given:
-        return ops.forward_kvcache_append(*head, *new, *tail)  # type: ignore[no-any-return]
-    return ops.forward_kvcache(*head, *tail)  # type: ignore[no-any-return]
+    results: tuple[Any, ...]
+    try:
+        if direct:
+            # The operator fills in empty tensors also for partials that nobody asked for.
+            call = cpu.forward_kvcache_append if return_partials else cpu.attend_kvcache
+            results = call(*(*head, *new, *tail))
+        elif any(x is not None for x in new[:6]):
+            results = ops.forward_kvcache_append(*head, *new, *tail)
+        else:
+            results = ops.forward_kvcache(*head, *tail)
+    except InvalidArgument:
+        _check_strides(cache)
+        raise
+    return results
+
+
+def _check_no_grad(cache: KvCache) -> None:
+    for name, x in (("k_cache", cache.k), ("v_cache", cache.v)):
+        if x.requires_grad:
+            raise NotSupported(
+                f"{name}: got a tensor that requires grad, supported are others "
+                "(new keys are written into it; call under torch.no_grad())"
+            )
+
+
+def _check_strides(cache: KvCache) -> None:
+    """Names the cache where the core, which knows one name for all keys, says k or v."""
+    for name, x in (("k_cache", cache.k), ("v_cache", cache.v)):
+        if x.dim() > 0 and x.stride(-1) != 1 and x.shape[-1] > 1:
+            raise InvalidArgument(
+                f"{name}: got stride {x.stride(-1)} in the last dimension, expected 1"
+            ) from None

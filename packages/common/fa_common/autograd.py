@@ -6,14 +6,16 @@ The operators have no autograd kernel of their own, because one costs 5 us per c
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd import Function
 
-from . import ops
+from . import cpu, ops
 from .allocate import JOINED_HEADS, STACKED_KV, STACKED_QKV
+from .direct import direct_apply
 from .errors import NotSupported
 from .request import Options
 
@@ -43,39 +45,43 @@ def _first_order(gradients: tuple[Tensor | None, ...], dout: Tensor) -> tuple[Te
     if not (torch.is_grad_enabled() and dout.requires_grad):
         return gradients
     given = tuple(g for g in gradients if g is not None)
-    refused = iter(refuse_gradient("attention: got a backward of its backward", given, dout))
-    return tuple(None if g is None else next(refused) for g in gradients)
+    refused = list(refuse_gradient("attention: got a backward of its backward", given, dout))
+    return tuple([None if g is None else refused.pop(0) for g in gradients])
 
 
 class DenseAttention(Function):
     """Padded q, k, v with the options of `ops.forward_dense`: the short cut of `Attention`."""
 
     @staticmethod
-    def forward(
-        ctx: Any,
-        q: Tensor,
-        k: Tensor,
-        v: Tensor,
-        options: tuple[Any, ...],
-        deterministic: bool,
-        return_lse: bool,
-    ) -> Tensor | tuple[Tensor, Tensor]:
-        """`options`: those of the operator, without trailing defaults."""
-        out, lse = ops.forward_dense(q, k, v, *options)
-        ctx.save_for_backward(q, k, v, out, lse)
-        ctx.options = options, deterministic
-        return (out, lse) if return_lse else out
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, options: tuple[Any, ...]) -> Any:
+        """`options`: deterministic, return_lse, then those of the operator."""
+        results = ops.forward_dense(q, k, v, *options[2:])
+        ctx.save_for_backward(q, k, v, *results)
+        ctx.options = options
+        return results if options[1] else results[0]
 
     @staticmethod
     def backward(ctx: Any, dout: Tensor, dlse: Tensor | None = None) -> Any:
         """Gradients of q, k, v."""
         q, k, v, out, lse = ctx.saved_tensors
-        (causal, scale, *rest), deterministic = ctx.options
+        deterministic, _, causal, scale, *rest = ctx.options
         with torch.no_grad():
             dq, dk, dv, _, _ = ops.backward(
                 dout, dlse, q, k, v, out, lse, causal, scale, deterministic, *rest[1:]
             )
-        return *_first_order((dq, dk, dv), dout), None, None, None
+        return *_first_order((dq, dk, dv), dout), None
+
+
+class DirectDenseAttention(DenseAttention):
+    """The same for `direct.undisturbed` calls."""
+
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, options: tuple[Any, ...]) -> Any:
+        """See `DenseAttention`."""
+        results = cpu.forward_dense(q, k, v, *options[2:])
+        ctx.save_for_backward(q, k, v, *results)
+        ctx.options = options
+        return results if options[1] else results[0]
 
 
 def unpack(
@@ -83,16 +89,19 @@ def unpack(
 ) -> tuple[Tensor | None, ...]:
     """Returns q, k, v as views of the tensors that the caller passed."""
     if packing == STACKED_QKV:
-        return first.unbind(-3)
+        q, k, v = first.unbind(-3)
+        return q, k, v
     if packing == STACKED_KV and second is not None:
         return first, *second.unbind(-3)
     if packing == JOINED_HEADS:
         kv_heads = (first.shape[-2] - q_heads) // 2
-        return first.split([q_heads, kv_heads, kv_heads], -2)
+        q, k, v = first.split([q_heads, kv_heads, kv_heads], -2)
+        return q, k, v
     return first, second, third
 
 
 def forward(
+    operator: Callable[..., Any],
     options: Options,
     packing: int,
     q_heads: int,
@@ -114,12 +123,12 @@ def forward(
     k_descale: Tensor | None,
     v_descale: Tensor | None,
     rng_state: Tensor | None,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Calls the operator: out, lse, probs."""
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Calls `ops.forward` or, undisturbed, `cpu.attend`: out, lse, probs."""
     q, k, v = unpack(packing, q_heads, first, second, third)
     dropout_p = options.dropout_p
     # fmt: off
-    results: tuple[Tensor, Tensor, Tensor] = ops.forward(
+    out, lse, probs = operator(
         q, k, v, cu_seqlens_q, cu_seqlens_k, max_seqlen_q, max_seqlen_k,
         options.causal, options.softmax_scale, options.num_splits,
         options.window_left, options.window_right, options.softcap,
@@ -128,26 +137,22 @@ def forward(
         q_descale, k_descale, v_descale, options.pack_gqa, options.sm_margin,
     )
     # fmt: on
-    return results
+    if return_lse and probs is None:
+        probs = q.new_empty(0)  # type: ignore[union-attr]
+    return out, lse, probs
 
 
 class Attention(Function):
     """Padded or packed q, k, v, separate or in one tensor, with every option.
 
-    Takes the arguments of `forward`; returns out, or (out, lse, probs) if `return_lse`.
+    Takes the arguments of `forward` after the first; returns out, or (out, lse, probs) if
+    `return_lse`.
     """
 
     @staticmethod
     def forward(ctx: Any, *arguments: Any) -> Any:
         """See the class."""
-        out, lse, probs = forward(*arguments)
-        options, packing, q_heads, return_lse, max_seqlen_q, max_seqlen_k, *tensors = arguments
-        ctx.save_for_backward(out, lse, *tensors)
-        ctx.plain = options, packing, q_heads, max_seqlen_q, max_seqlen_k
-        if not return_lse:
-            return out
-        ctx.mark_non_differentiable(probs)
-        return out, lse, probs
+        return _save(ctx, arguments, forward(ops.forward, *arguments))
 
     @staticmethod
     def backward(ctx: Any, dout: Tensor, dlse: Tensor | None = None, _: Any = None) -> Any:
@@ -183,3 +188,27 @@ class Attention(Function):
         )
         # In the order of `forward`: six plain arguments, lengths, alibi_slopes, ..., rng_state.
         return *(None,) * 6, dq, dk, dv, *(None,) * 5, dsink, dqv, *(None,) * 5
+
+
+class DirectAttention(Attention):
+    """The same for `direct.undisturbed` calls."""
+
+    @staticmethod
+    def forward(ctx: Any, *arguments: Any) -> Any:
+        """See `Attention`."""
+        return _save(ctx, arguments, forward(cpu.attend, *arguments))
+
+
+def _save(ctx: Any, arguments: tuple[Any, ...], results: tuple[Any, ...]) -> Any:
+    options, packing, q_heads, return_lse, max_seqlen_q, max_seqlen_k, *tensors = arguments
+    out, lse, probs = results
+    ctx.save_for_backward(out, lse, *tensors)
+    ctx.plain = options, packing, q_heads, max_seqlen_q, max_seqlen_k
+    if not return_lse:
+        return out
+    ctx.mark_non_differentiable(probs)
+    return results
+
+
+apply_dense_directly = direct_apply(DirectDenseAttention)
+apply_directly = direct_apply(DirectAttention)

@@ -5,6 +5,7 @@ The core takes its arguments by position, in the order of `_C.pyi`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -19,11 +20,12 @@ from .allocate import (
     split_partials,
 )
 from .errors import InvalidArgument
-from .request import last_dim_contiguous, optional_contiguous
+from .request import last_dim_contiguous
 from .schemas import DEFAULT_SPLITS
 from .wheel import API, native
 
 _native_forward = native.forward
+_CONTIGUOUS, _FLOAT32 = torch.contiguous_format, torch.float32
 _threads = torch.get_num_threads
 
 
@@ -31,10 +33,32 @@ def _workspace(nbytes: int) -> Tensor:
     return torch.empty(nbytes, dtype=torch.uint8, device="cpu")
 
 
-def _default_scale(q: Tensor, qv: Tensor | None) -> float:
-    width = q.shape[-1] + (0 if qv is None or not qv.shape else qv.shape[-1])
+def _default_scale(q: Tensor, qv: Tensor | None = None) -> float:
+    width = q.shape[-1]
+    if qv is not None and qv.shape:
+        width += qv.shape[-1]
     # A head dim of 0 is refused by the core, with its message.
-    return float(max(width, 1) ** -0.5)
+    return float(width**-0.5) if width > 0 else 1.0
+
+
+def _call(function: Callable[..., None], arguments: tuple[Any, ...], *written: Tensor) -> None:
+    """Calls the core, a second time if it refused strides that a copy can change.
+
+    It reads last dims of stride 1 only. Looking at all strides before each call would cost more
+    than this rare detour, and it refuses before it writes. What is `written` is never copied.
+    """
+    try:
+        function(*arguments)
+        return
+    except InvalidArgument as error:
+        refusal = error
+    copies = [
+        last_dim_contiguous(x) if isinstance(x, Tensor) and all(x is not y for y in written) else x
+        for x in arguments
+    ]
+    if all(a is b for a, b in zip(copies, arguments, strict=True)):
+        raise refusal
+    function(*copies)
 
 
 def _increment_version(tensor: Tensor) -> None:
@@ -54,10 +78,14 @@ def forward_dense(
     window_right: int = -1,
     softcap: float = 0.0,
 ) -> tuple[Tensor, Tensor]:
-    """Attention of padded q, k, v: the short cut of `forward` for plain calls."""
-    out, lse = attention_outputs(q, v, False)
-    scale = _default_scale(q, None) if softmax_scale is None else softmax_scale
+    """Attention of padded q, k, v: the short cut of `attend` for plain calls."""
     try:
+        # Made for inputs that fit together; looking at them first would cost 2 us per call. The
+        # core refuses all others before it writes, also outputs that are not what it expects.
+        batch, tokens, heads, head_dim = q.shape
+        out = torch.empty_like(q, memory_format=_CONTIGUOUS)
+        lse = q.new_empty((batch, heads, tokens), dtype=_FLOAT32)
+        scale = head_dim**-0.5 if softmax_scale is None else softmax_scale
         # fmt: off
         _native_forward(
             q, k, v, None, out, lse, None, None,  # qv, probs, rng_state
@@ -70,17 +98,15 @@ def forward_dense(
             -1, -1, False, num_splits, -1, 0, API, _threads(), _workspace,
         )
         # fmt: on
-    except InvalidArgument:
-        # Looking at strides before every call costs more than this rare second attempt.
-        copies = [last_dim_contiguous(x) for x in (q, k, v)]
-        if copies[0] is q and copies[1] is k and copies[2] is v:
-            raise
-        options = causal, softmax_scale, num_splits, window_left, window_right, softcap
-        return forward_dense(*copies, *options)
+        return out, lse
+    except (ValueError, ZeroDivisionError):  # InvalidArgument is a ValueError
+        pass
+    options = causal, softmax_scale, num_splits, window_left, window_right, softcap
+    out, lse, _ = attend(q, k, v, None, None, -1, -1, *options)
     return out, lse
 
 
-def forward(
+def attend(
     q: Tensor,
     k: Tensor,
     v: Tensor,
@@ -109,8 +135,8 @@ def forward(
     v_descale: Tensor | None = None,
     pack_gqa: int = -1,
     sm_margin: int = 0,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Attention of padded or packed q, k, v (also of pages), with every option; out, lse, probs."""
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Attention of padded or packed q, k, v (also of pages), with every option: out, lse, probs."""
     out, lse = attention_outputs(q, v, cu_seqlens_q is not None)
     probs = None
     if return_probs:
@@ -118,24 +144,28 @@ def forward(
     if softmax_scale is None:
         softmax_scale = _default_scale(q, qv)
     # fmt: off
-    _native_forward(
-        last_dim_contiguous(q), last_dim_contiguous(k), last_dim_contiguous(v),
-        optional_contiguous(qv), out, lse, probs, rng_state,
-        optional_contiguous(cu_seqlens_q), optional_contiguous(cu_seqlens_k),
-        optional_contiguous(seqused_q), optional_contiguous(seqused_k),
-        None, None, optional_contiguous(page_table),
+    _call(_native_forward, (
+        q, k, v, qv, out, lse, probs, rng_state,
+        cu_seqlens_q, cu_seqlens_k, seqused_q, seqused_k,
+        None, None, page_table,  # leftpad, kv_batch_idx
         alibi_slopes, learnable_sink, q_descale, k_descale, v_descale,
         None, None, None, None, None, None,  # new keys, rotary
         None, None, None,  # scheduler_metadata, partials
         softmax_scale, causal, window_left, window_right, attention_chunk, softcap, dropout_p,
         max_seqlen_q, max_seqlen_k, False, num_splits, pack_gqa, sm_margin,
         API, _threads(), _workspace,
-    )
+    ))
     # fmt: on
-    return out, lse, q.new_empty(0) if probs is None else probs
+    return out, lse, probs
 
 
-def forward_kvcache_append(
+def forward(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
+    """`attend` as operator, which returns tensors only."""
+    out, lse, probs = attend(*arguments)
+    return out, lse, arguments[0].new_empty(0) if probs is None else probs
+
+
+def attend_kvcache(
     q: Tensor,
     k_cache: Tensor,
     v_cache: Tensor,
@@ -147,9 +177,9 @@ def forward_kvcache_append(
     v_new: Tensor | None = None,
     rotary_cos: Tensor | None = None,
     rotary_sin: Tensor | None = None,
-    rotary_interleaved: bool = True,
     rotary_seqlens: Tensor | None = None,
     cu_seqlens_k_new: Tensor | None = None,
+    rotary_interleaved: bool = True,
     num_splits: int = 0,
     window_left: int = -1,
     window_right: int = -1,
@@ -169,36 +199,38 @@ def forward_kvcache_append(
     pack_gqa: int = -1,
     sm_margin: int = 0,
     return_partials: bool = False,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Writes k_new and v_new into the cache, then attends: out, lse, out_accum, lse_accum."""
+) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+    """Writes new keys and values to the cache, then attends: out, lse, out_accum, lse_accum."""
     out, lse = attention_outputs(q, v_cache, cu_seqlens_q is not None)
-    partials = split_partials(out, num_splits, return_partials)
-    out_accum, lse_accum = partials if partials[0].dim() > 1 else (None, None)
+    out_accum, lse_accum = split_partials(out, num_splits) if return_partials else (None, None)
     if softmax_scale is None:
         softmax_scale = _default_scale(q, qv)
     # fmt: off
-    _native_forward(
-        last_dim_contiguous(q), k_cache, v_cache,
-        optional_contiguous(qv), out, lse, None, None,  # probs, rng_state
-        optional_contiguous(cu_seqlens_q), None,
-        None, optional_contiguous(seqused_k),
-        optional_contiguous(leftpad_k), optional_contiguous(kv_batch_idx),
-        optional_contiguous(page_table),
+    arguments = (
+        q, k_cache, v_cache, qv, out, lse, None, None,  # probs, rng_state
+        cu_seqlens_q, None, None, seqused_k,  # cu_seqlens_k, seqused_q
+        leftpad_k, kv_batch_idx, page_table,
         alibi_slopes, learnable_sink, q_descale, k_descale, v_descale,
-        optional_contiguous(k_new), optional_contiguous(v_new),
-        optional_contiguous(cu_seqlens_k_new),
-        optional_contiguous(rotary_cos), optional_contiguous(rotary_sin),
-        optional_contiguous(rotary_seqlens),
+        k_new, v_new, cu_seqlens_k_new, rotary_cos, rotary_sin, rotary_seqlens,
         scheduler_metadata, out_accum, lse_accum,
         softmax_scale, causal, window_left, window_right, attention_chunk, softcap, 0.0,
         max_seqlen_q, -1, rotary_interleaved, num_splits, pack_gqa, sm_margin,
         API, _threads(), _workspace,
     )
     # fmt: on
+    _call(_native_forward, arguments, k_cache, v_cache)
     if k_new is not None:
         for cache in (k_cache, v_cache):
             _increment_version(cache)
-    return out, lse, *partials
+    return out, lse, out_accum, lse_accum
+
+
+def forward_kvcache_append(*arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """`attend_kvcache` as operator, which returns tensors only."""
+    out, lse, out_accum, lse_accum = attend_kvcache(*arguments)
+    if out_accum is None or lse_accum is None:
+        out_accum, lse_accum = (out.new_empty(0, dtype=torch.float32) for _ in range(2))
+    return out, lse, out_accum, lse_accum
 
 
 def forward_kvcache(
@@ -233,7 +265,7 @@ def forward_kvcache(
     # fmt: off
     return forward_kvcache_append(
         q, k_cache, v_cache, seqused_k, page_table, causal, softmax_scale,
-        None, None, None, None, True, None, None,  # new keys, rotary
+        None, None, None, None, None, None, True,  # new keys, rotary
         num_splits, window_left, window_right, softcap, cu_seqlens_q, max_seqlen_q,
         kv_batch_idx, leftpad_k, scheduler_metadata, alibi_slopes, learnable_sink, qv,
         q_descale, k_descale, v_descale, attention_chunk, pack_gqa, sm_margin, return_partials,
@@ -276,19 +308,15 @@ def backward(
     if softmax_scale is None:
         softmax_scale = _default_scale(q, qv)
     # fmt: off
-    native.backward(
-        last_dim_contiguous(dout),
-        last_dim_contiguous(q), last_dim_contiguous(k), last_dim_contiguous(v),
-        optional_contiguous(qv), out, lse, dlse,
+    _call(native.backward, (
+        dout, q, k, v, qv, out, lse, dlse,
         gradients.dq, gradients.dk, gradients.dv,
         None if qv is None else dqv, None if learnable_sink is None else dsink,
         None, rng_state,  # softmax_d
-        optional_contiguous(cu_seqlens_q), optional_contiguous(cu_seqlens_k),
-        optional_contiguous(seqused_q), optional_contiguous(seqused_k),
-        alibi_slopes, learnable_sink,
+        cu_seqlens_q, cu_seqlens_k, seqused_q, seqused_k, alibi_slopes, learnable_sink,
         softmax_scale, causal, window_left, window_right, attention_chunk, softcap, dropout_p,
         max_seqlen_q, max_seqlen_k, deterministic, sm_margin, API, _threads(), _workspace,
-    )
+    ))
     # fmt: on
     return *gradients.results, dqv, dsink
 
@@ -296,9 +324,9 @@ def backward(
 def combine(out_partial: Tensor, lse_partial: Tensor, out: Tensor) -> Tensor:
     """Merges partials into `out` and returns lse [B, H, S]."""
     lse = combined_lse(out_partial)
-    native.combine(
-        last_dim_contiguous(out_partial), lse_partial, out, lse.transpose(1, 2), API, _threads()
-    )
+    arguments = out_partial, lse_partial, out, lse.transpose(1, 2), API, _threads()
+    _call(native.combine, arguments, out, arguments[3])
+    _increment_version(out)
     return lse
 
 

@@ -49,7 +49,7 @@ def forward_dense(q: Tensor, v: Tensor, **_: Any) -> Any:
     return allocate.attention_outputs(q, v, False)
 
 
-@_fake_of(cpu.forward)
+@_fake_of(cpu.attend)
 def forward(
     q: Tensor,
     k: Tensor,
@@ -76,11 +76,14 @@ def _kvcache(
     **_: Any,
 ) -> Any:
     out, lse = allocate.attention_outputs(q, v_cache, cu_seqlens_q is not None)
-    return out, lse, *allocate.split_partials(out, num_splits, return_partials)
+    out_accum, lse_accum = allocate.split_partials(out, num_splits if return_partials else 0)
+    if out_accum is None or lse_accum is None:
+        out_accum, lse_accum = (out.new_empty(0, dtype=torch.float32) for _ in range(2))
+    return out, lse, out_accum, lse_accum
 
 
 forward_kvcache = _fake_of(cpu.forward_kvcache)(_kvcache)
-forward_kvcache_append = _fake_of(cpu.forward_kvcache_append)(_kvcache)
+forward_kvcache_append = _fake_of(cpu.attend_kvcache)(_kvcache)
 
 
 @_fake_of(cpu.backward)

@@ -12,6 +12,7 @@ from .allocate import SEPARATE
 from .errors import InvalidArgument
 from .schemas import DEFAULT_SPLITS
 
+OPEN_WINDOW = (-1, -1)
 _INT_TYPES = (int, torch.SymInt)
 _FLOAT_TYPES = (float, torch.SymFloat)
 _DTYPES = {
@@ -72,7 +73,7 @@ class Options(NamedTuple):
 
 
 class KvCache(NamedTuple):
-    """A cache of keys and values and what of it is read."""
+    """A cache of keys and values and what of it is read; tensors first."""
 
     k: Tensor
     v: Tensor
@@ -81,26 +82,20 @@ class KvCache(NamedTuple):
     leftpad: Tensor | None
     page_table: Tensor | None
     cu_seqlens_q: Tensor | None = None
-    max_seqlen_q: int = -1
     scheduler_metadata: Tensor | None = None
+    max_seqlen_q: int = -1
 
 
 class NewKeys(NamedTuple):
-    """Keys and values to append, and their rotary embedding."""
+    """Keys and values to append, and their rotary embedding; in the order of the operator."""
 
     k: Tensor | None
     v: Tensor | None
     rotary_cos: Tensor | None
     rotary_sin: Tensor | None
+    rotary_seqlens: Tensor | None
+    cu_seqlens: Tensor | None
     rotary_interleaved: bool
-    rotary_seqlens: Tensor | None = None
-    cu_seqlens: Tensor | None = None
-
-    @property
-    def given(self) -> bool:
-        """False for a call that only reads the cache."""
-        tensors = self.k, self.v, self.rotary_cos, self.rotary_sin
-        return any(t is not None for t in (*tensors, self.rotary_seqlens, self.cu_seqlens))
 
 
 PADDED = Lengths(None, None, None, None, -1, -1)
@@ -141,15 +136,10 @@ def number(name: str, value: Any) -> float:
         raise InvalidArgument(f"{name}: got {describe(value)}, expected a number") from None
 
 
-def optional_number(name: str, value: Any) -> float | None:
-    """Like `number`; None stays None."""
-    return None if value is None else number(name, value)
-
-
 def flag(name: str, value: Any) -> bool:
     """Takes a bool, an int, or a tensor of one element."""
     if value is True or value is False:
-        return value  # type: ignore[no-any-return]
+        return value
     if isinstance(value, (int, Tensor)):
         try:
             return bool(value)
@@ -160,6 +150,8 @@ def flag(name: str, value: Any) -> bool:
 
 def window(value: Any) -> tuple[int, int]:
     """Takes (left, right) as a tuple, a list or a tensor of two elements."""
+    if type(value) is tuple and value == OPEN_WINDOW:
+        return OPEN_WINDOW
     try:
         left, right = value
     except (TypeError, ValueError):
@@ -188,17 +180,20 @@ def options(
     sm_margin: Any = 0,
 ) -> Options:
     """Converts the plain arguments of the public functions, which have the same names."""
+    # Most values have the plain type, which needs no function call.
     return Options(
-        flag("causal", causal),
-        optional_number("softmax_scale", softmax_scale),
-        integer("num_splits", num_splits),
+        causal if causal is True or causal is False else flag("causal", causal),
+        None if softmax_scale is None else number("softmax_scale", softmax_scale),
+        num_splits if type(num_splits) is int else integer("num_splits", num_splits),
         *window(window_size),
-        number("softcap", softcap),
-        number("dropout_p", dropout_p),
-        integer("attention_chunk", attention_chunk),
-        pack_gqa_code(pack_gqa),
-        integer("sm_margin", sm_margin),
-        flag("deterministic", deterministic),
+        softcap if type(softcap) is float else number("softcap", softcap),
+        dropout_p if type(dropout_p) is float else number("dropout_p", dropout_p),
+        integer("attention_chunk", attention_chunk) if attention_chunk != 0 else 0,
+        -1 if pack_gqa is None else int(flag("pack_gqa", pack_gqa)),
+        integer("sm_margin", sm_margin) if sm_margin != 0 else 0,
+        deterministic
+        if deterministic is True or deterministic is False
+        else flag("deterministic", deterministic),
     )
 
 
@@ -249,8 +244,3 @@ def last_dim_contiguous(x: Tensor) -> Tensor:
     if x.dim() == 0 or x.stride(-1) == 1:
         return x
     return x.clone(memory_format=torch.contiguous_format)
-
-
-def optional_contiguous(x: Tensor | None) -> Tensor | None:
-    """Like `last_dim_contiguous`; None stays None."""
-    return None if x is None else last_dim_contiguous(x)

@@ -37,9 +37,9 @@ _KVCACHE = """{name}(Tensor q, {k_cache} k_cache, {v_cache} v_cache,
   int attention_chunk=0, int pack_gqa=-1, int sm_margin=0, bool return_partials=False)
   -> (Tensor, Tensor, Tensor, Tensor)"""
 
-_NEW_KEYS = """Tensor? k_new=None, Tensor? v_new=None, Tensor? rotary_cos=None,
-  Tensor? rotary_sin=None, bool rotary_interleaved=True, Tensor? rotary_seqlens=None,
-  Tensor? cu_seqlens_k_new=None,"""
+_NEW_KEYS = """Tensor? k_new=None, Tensor? v_new=None,
+  Tensor? rotary_cos=None, Tensor? rotary_sin=None, Tensor? rotary_seqlens=None,
+  Tensor? cu_seqlens_k_new=None, bool rotary_interleaved=True,"""
 
 FORWARD_KVCACHE = _KVCACHE.format(
     name="forward_kvcache", k_cache="Tensor", v_cache="Tensor", new_keys=""

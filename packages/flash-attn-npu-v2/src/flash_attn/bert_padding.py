@@ -106,9 +106,8 @@ def unpad_input(
     Raises:
       InvalidArgument: the masks are not [B, S].
     """
-    used = attention_mask != 0
     _check_mask("attention_mask", attention_mask, hidden_states)
-    selected = used
+    used = selected = attention_mask != 0
     if unused_mask is not None:
         _check_mask("unused_mask", unused_mask, hidden_states)
         selected = used | (unused_mask != 0)
@@ -141,6 +140,11 @@ def unpad_input_for_concatenated_sequences(
     lengths = attention_mask_in_length
     _check_mask("attention_mask_in_length", lengths, hidden_states)
     row_lengths = lengths.sum(-1)
+    if row_lengths.numel() > 0 and int(row_lengths.max()) > lengths.shape[1]:
+        raise InvalidArgument(
+            f"attention_mask_in_length: got {int(row_lengths.max())} tokens in a row, expected at "
+            f"most {lengths.shape[1]}"
+        )
     tokens = torch.arange(lengths.shape[1], device=lengths.device)
     selected = tokens < row_lengths.unsqueeze(1)
     flat = lengths.flatten()
@@ -162,7 +166,8 @@ def pad_input(hidden_states: Tensor, indices: Tensor, batch: int, seqlen: int) -
       IndexError: an index is outside of the result.
     """
     rows = index_put_first_axis(hidden_states, indices, batch * seqlen)
-    return rows.unflatten(0, (batch, seqlen))
+    padded: Tensor = rows.unflatten(0, (batch, seqlen))
+    return padded
 
 
 def _positions(selected: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor, int]:

@@ -494,10 +494,11 @@ def flash_attn_with_kvcache(
       Semantics of flash_attn/flash_attn_interface.py in the original package.
     """
     lengths = cache_lengths(cache_seqlens, q, None, k_cache)
+    interleaved = flag("rotary_interleaved", rotary_interleaved)
     out, lse, _, _ = attend_kvcache(
         q,
         KvCache(k_cache, v_cache, lengths, cache_batch_idx, cache_leftpad, block_table),
-        NewKeys(k, v, rotary_cos, rotary_sin, flag("rotary_interleaved", rotary_interleaved)),
+        NewKeys(k, v, rotary_cos, rotary_sin, None, None, interleaved),
         options(causal, softmax_scale, window_size, softcap, num_splits=num_splits),
         Extras(alibi_slopes, learnable_sink),
     )

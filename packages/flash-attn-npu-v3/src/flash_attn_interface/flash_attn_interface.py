@@ -31,6 +31,7 @@ from ._common.request import (
     options,
     pack_gqa_code,
     stacked,
+    tensor,
     window,
 )
 
@@ -420,9 +421,9 @@ def flash_attn_with_kvcache(
         q,
         KvCache(
             k_cache, v_cache, lengths, cache_batch_idx, cache_leftpad, page_table,
-            cu_seqlens_q, max_q, scheduler_metadata,
+            cu_seqlens_q, scheduler_metadata, max_q,
         ),
-        NewKeys(k, v, rotary_cos, rotary_sin, interleaved, rotary_seqlens, cu_seqlens_k_new),
+        NewKeys(k, v, rotary_cos, rotary_sin, rotary_seqlens, cu_seqlens_k_new, interleaved),
         options(
             causal, softmax_scale, window_size, softcap, num_splits=num_splits,
             attention_chunk=attention_chunk, pack_gqa=pack_gqa, sm_margin=sm_margin,
@@ -459,12 +460,14 @@ def flash_attn_combine(
     Source:
       Semantics of hopper/flash_attn_interface.py in the original package.
     """
+    tensor("out_partial", out_partial)
+    tensor("lse_partial", lse_partial)
     if out is None:
         dtype = torch.float32 if out_dtype is None else out_dtype
         out = out_partial.new_empty(out_partial.shape[1:], dtype=dtype)
-    elif out_dtype is not None and out.dtype != out_dtype:
+    elif tensor("out", out).dtype != (out_dtype or out.dtype):
         raise InvalidArgument(f"out: got dtype {out.dtype}, expected {out_dtype} (out_dtype)")
-    grad = wants_grad(out_partial=out_partial, lse_partial=lse_partial, out=out)
+    grad = wants_grad(out_partial, lse_partial)
     with torch.no_grad():
         lse = ops.combine(out_partial, lse_partial, out).transpose(1, 2)
     if grad:
@@ -501,7 +504,7 @@ def get_scheduler_metadata(
     Args:
       batch_size: int, entries of the batch.
       max_seqlen_q: int, longest query sequence.
-      max_seqlen_k: int, longest key sequence.
+      max_seqlen_k: int, most keys of an entry before new ones are written.
       num_heads_q: int, query heads.
       num_heads_kv: int, key/value heads.
       headdim: int, head dim of q and k.
@@ -512,7 +515,7 @@ def get_scheduler_metadata(
       cu_seqlens_k_new: int32 [B + 1] or None, as in the call. Values are not read.
       cache_leftpad: int32 [B] or None, as in the call. Values are not read.
       page_size: int, tokens of a page, or None without pages.
-      max_seqlen_k_new: int, most new keys of an entry.
+      max_seqlen_k_new: int >= 0, most new keys of an entry, on top of `max_seqlen_k`.
       causal: bool. Query i sees keys up to i + Skv - Sq (bottom right alignment). Replaces the
           right side of `window_size`.
       window_size: (left, right): query i sees keys i + Skv - Sq - left to i + Skv - Sq + right,
@@ -538,13 +541,16 @@ def get_scheduler_metadata(
       Semantics of hopper/flash_attn_interface.py in the original package.
     """
     _check_metadata_inputs(batch_size, cache_seqlens, cu_seqlens_q, cu_seqlens_k_new, cache_leftpad)
-    if integer("max_seqlen_k_new", max_seqlen_k_new) < 0:
-        raise InvalidArgument(f"max_seqlen_k_new: got {max_seqlen_k_new}, expected a value >= 0")
+    new_keys = integer("max_seqlen_k_new", max_seqlen_k_new)
+    if new_keys < 0:
+        raise InvalidArgument(f"max_seqlen_k_new: got {new_keys}, expected a value >= 0")
+    if page_size is not None and integer("page_size", page_size) < 1:
+        raise InvalidArgument(f"page_size: got {page_size}, expected None or at least 1")
     left, right = window(window_size)
     # fmt: off
     metadata: Tensor = ops.scheduler_metadata(
         cache_seqlens, dtype_name("qkv_dtype", qkv_dtype), integer("batch_size", batch_size),
-        integer("max_seqlen_q", max_seqlen_q), integer("max_seqlen_k", max_seqlen_k),
+        integer("max_seqlen_q", max_seqlen_q), integer("max_seqlen_k", max_seqlen_k) + new_keys,
         integer("num_heads_q", num_heads_q), integer("num_heads_kv", num_heads_kv),
         integer("headdim", headdim),
         integer("headdim_v", headdim if headdim_v is None else headdim_v),
@@ -558,8 +564,7 @@ def get_scheduler_metadata(
 
 
 def _qkv_inputs(qkv: Any, num_heads_q: Any) -> Inputs:
-    wants_grad(qkv=qkv)
-    if qkv.dim() != 4:
+    if tensor("qkv", qkv).dim() != 4:
         inputs = Inputs(stacked("qkv", qkv, 3), packing=STACKED_QKV)
         if num_heads_q is not None and integer("num_heads_q", num_heads_q) != qkv.shape[-2]:
             raise InvalidArgument(
@@ -590,21 +595,20 @@ def _check_metadata_inputs(
     """The plan needs none of the values, but a tensor that does not fit hints at a mistake."""
     batch = integer("batch_size", batch_size)
     # fmt: off
-    for name, tensor, length in (
+    for name, value, length in (
         ("cache_seqlens", cache_seqlens, batch),
         ("cu_seqlens_q", cu_seqlens_q, batch + 1),
         ("cu_seqlens_k_new", cu_seqlens_k_new, batch + 1),
         ("cache_leftpad", cache_leftpad, batch),
     ):
         # fmt: on
-        if tensor is None and name != "cache_seqlens":
+        if value is None and name != "cache_seqlens":
             continue
-        if not isinstance(tensor, Tensor):
-            raise InvalidArgument(f"{name}: got {describe(tensor)}, expected an int32 tensor")
-        if tensor.dtype != torch.int32 or list(tensor.shape) != [length]:
-            raise InvalidArgument(f"{name}: got {describe(tensor)}, expected int32 [{length}]")
-        if tensor.device != cache_seqlens.device:
+        given = tensor(name, value)
+        if given.dtype != torch.int32 or list(given.shape) != [length]:
+            raise InvalidArgument(f"{name}: got {describe(given)}, expected int32 [{length}]")
+        if given.device != cache_seqlens.device:
             raise InvalidArgument(
-                f"{name}: got a tensor on {tensor.device}, expected {cache_seqlens.device} "
+                f"{name}: got a tensor on {given.device}, expected {cache_seqlens.device} "
                 "(the device of cache_seqlens)"
             )
