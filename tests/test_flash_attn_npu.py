@@ -1,24 +1,38 @@
 """The API suite of the v2 wheel (import name flash_attn).
 
     pytest -q -s tests/test_flash_attn_npu.py
+
+The tests are those of tests/conformance; tests/README.md says how to rerun a case.
 """
 
 from __future__ import annotations
 
 import pytest
-from conformance.generated import parametrize_cases, test_cases
+from conformance.setup import parametrize, require_wheel
 from fa_testing.backends import Wheel
 
 API = 2
-pytest.importorskip("flash_attn", reason="the wheel flash-attn-npu-v2 is not installed")
+require_wheel(API)
 
-__all__ = ["test_cases"]
+from conformance.arguments import *  # noqa: E402, F403
+from conformance.dropout_bits import *  # noqa: E402, F403
+from conformance.generated import *  # noqa: E402, F403
+from conformance.invariants import *  # noqa: E402, F403
+from conformance.limits import *  # noqa: E402, F403
+from conformance.mutation import *  # noqa: E402, F403
+from conformance.refusals import *  # noqa: E402, F403
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    parametrize_cases(metafunc, API)
+    parametrize(metafunc, API)
 
 
 @pytest.fixture(scope="session")
 def wheel() -> Wheel:
     return Wheel.load(API)
+
+
+@pytest.fixture
+def v3_wheel() -> Wheel:
+    """Tests of what only v3 has take this fixture."""
+    pytest.skip("part of v3 only")

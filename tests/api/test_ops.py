@@ -63,7 +63,7 @@ def forward_kvcache_append_calls(wheel: Wheel) -> Iterator[tuple[Any, ...]]:
     cache = normal(2, 9, 2, 16), normal(2, 9, 2, 24), LENGTHS, None, True, None
     new = normal(2, 2, 2, 16), normal(2, 2, 2, 24)
     yield normal(2, 5, 4, 16), *cache, *new
-    yield normal(2, 2, 4, 16), *cache, *new, normal(16, 8), normal(16, 8), False
+    yield normal(2, 2, 4, 16), *cache, *new, normal(16, 8), normal(16, 8), None, None, False
 
 
 def backward_calls(wheel: Wheel) -> Iterator[tuple[Any, ...]]:

@@ -163,7 +163,7 @@ def pick_scoring(rng: random.Random, choice: Choice) -> dict[str, Any]:
         "causal": on("causal"),
         "chunk": rng.choice((1, 4, rng.randint(2, 40))) if on("chunk") else 0,
         "softcap": rng.choice((1.0, 5.0, 30.0)) if on("softcap") else 0.0,
-        "scale": rng.choice((0.125, 0.3, -0.2)) if on("scale") else 0.0,
+        "scale": rng.choice((0.125, 0.3, -0.2)) if choice["scale"] == "given" else 0.0,
         "alibi": "" if choice["alibi"] == "off" else choice["alibi"],
         "sink": on("sink"),
         "dropout": rng.choice((0.1, 0.25, 0.5)) if on("dropout") else 0.0,

@@ -196,7 +196,6 @@ RULES: tuple[Rule, ...] = (
     Rule({"dtype": ("fp8",), "direction": ("bwd",)}, "fp8 has no gradient"),
     Rule({"dtype": ("fp8",), "rotary": other("rotary", "off")}, "tables of 3-bit cosines"),
     Rule({"dtype": ("fp8",), "qv": ("on",)}, "qv in fp8 has no descale of its own"),
-    Rule({"softcap": ("on",), "dropout": ("on",)}, "refused by the original"),
 )
 
 

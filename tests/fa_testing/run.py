@@ -17,6 +17,7 @@ from fa_testing.case import Case, parse_case
 from fa_testing.compare import compare, ratios
 from fa_testing.error_model import Precision
 from fa_testing.expected import Expected, expect, out_dtype
+from fa_testing.extra_results import check_partials, check_probs
 from fa_testing.guard import Guard
 from fa_testing.inputs import Inputs, build_inputs
 from fa_testing.same_dtype import compare_with_plain, plain_results
@@ -24,12 +25,16 @@ from fa_testing.same_dtype import compare_with_plain, plain_results
 
 @dataclass
 class Report:
-    """Everything found in one case. `ratio` is the worst error / bound by result."""
+    """Everything found in one case.
+
+    `ratio` is the worst error / bound by result; `visible` counts the elements of out whose query
+    sees a key, `nonzero` those among them that the oracle finds not to be zero.
+    """
 
     case: Case
     problems: list[str] = field(default_factory=list)
     ratio: dict[str, float] = field(default_factory=dict)
-    elements: int = 0
+    visible: int = 0
     nonzero: int = 0
 
     def __str__(self) -> str:
@@ -56,8 +61,10 @@ def check_results(report: Report, outcome: Outcome, expected: Expected) -> None:
             report.problems.append(str(mismatch))
         elif actual.numel():
             report.ratio[name] = float(ratios(actual.detach().double(), target).max())
-    out = expected.targets["out"].value
-    report.elements, report.nonzero = out.numel(), int((out != 0).sum())
+    for a in expected.attentions:
+        rows = a.seen.any(1)
+        report.visible += int(rows.sum()) * a.out.shape[0] * a.out.shape[2]
+        report.nonzero += int((a.out[:, rows] != 0).sum())
 
 
 def check_types(report: Report, outcome: Outcome, x: Inputs) -> None:
@@ -114,6 +121,8 @@ def run_case(case: Case, wheel: Wheel, plain: bool = True) -> Report:
     expected = expect(case, reference, outcome.rng)
     check_types(report, outcome, inputs)
     check_results(report, outcome, expected)
+    extra = check_probs(case, outcome, expected) + check_partials(case, outcome, expected)
+    report.problems += [str(mismatch) for mismatch in extra]
     if plain and case.dt != "fp8" and not report.problems:
         check_plain(report, reference, outcome, expected)
     return report

@@ -85,7 +85,7 @@ print({module}.__npu_version__ == importlib.metadata.version("{package}"))
 def test_stub_names_what_the_module_has(python: Path, module: str, tmp_path: Path) -> None:
     body = ast.parse(STUB.read_text()).body
     functions = {node.name for node in body if isinstance(node, ast.FunctionDef)}
-    values = {node.target.id for node in body if isinstance(node, ast.AnnAssign)}
+    values = {ast.unparse(node.target) for node in body if isinstance(node, ast.AnnAssign)}
     code = f"from {module} import _C; print(*(n for n in dir(_C) if not n.startswith('_')))"
     assert set(run(python, code, tmp_path).split()) == functions | values
 
