@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
+
 from fa_testing.backends import Wheel, call_arguments, leading_arguments
 from fa_testing.case import Case
 from fa_testing.inputs import Inputs, build_inputs
 from fa_testing.sequences import Place, as_rows, find_entries
-from torch import Tensor
 
 Call = Callable[[], object]
 OURS = "ours"
@@ -50,21 +51,42 @@ def _peers(case: Case, x: Inputs) -> dict[str, Call]:
     """scaled_dot_product_attention on contiguous [B, H, S, D] copies; pages are gathered before."""
     entries = find_entries(case, x)
     sequences = [
-        tuple(_heads_first(t, p) for t, p in ((x.q, e.q), (x.k, e.kv), (x.v, e.kv))) for e in entries
+        tuple(_heads_first(t, p) for t, p in ((x.q, e.q), (x.k, e.kv), (x.v, e.kv)))
+        for e in entries
     ]
     shapes = {tuple(t.shape for t in sequence) for sequence in sequences}
     if len(shapes) == 1:
         q, k, v = (torch.stack(tensors) for tensors in zip(*sequences, strict=True))
-        peers = {"sdpa": _sdpa(case, q, k, v)}
-        if q.shape[2] == 1 and case.group > 1 and not case.backward and case.window == (-1, -1):
-            # One token sees all keys, so the heads of a group can pose as tokens of one head.
-            folded = q.view(case.b, case.hkv, case.group, case.d)
-            peers["sdpa, heads folded"] = lambda: F.scaled_dot_product_attention(folded, k, v)
-        return peers
+        return _layouts(case, q, k, v)
     peers = {"sdpa, padded": _padded(case, sequences)}
-    loop = [_sdpa(case, *(t[None] for t in sequence)) for sequence in sequences]
-    peers["sdpa, one by one"] = lambda: [call() for call in loop]
+    loops = [_layouts(case, *(t[None] for t in sequence)) for sequence in sequences]
+    for name in set.intersection(*(set(loop) for loop in loops)):
+        calls = [loop[name] for loop in loops]
+        peers[f"{name}, one by one"] = lambda calls=calls: [call() for call in calls]
     return peers
+
+
+def _layouts(case: Case, q: Tensor, k: Tensor, v: Tensor) -> dict[str, Call]:
+    """The ways to ask for the same attention; q [B, Hq, Sq, D], k and v [B, Hkv, Skv, D]."""
+    calls = {}
+    if case.group == 1 or _takes_groups():
+        calls["sdpa"] = _sdpa(case, q, k, v)
+    if case.group > 1:
+        repeated = [t.repeat_interleave(case.group, dim=1) for t in (k, v)]
+        calls["sdpa, heads repeated"] = _sdpa(case, q, *repeated)
+    one_token = q.shape[2] == 1 and case.window == (-1, -1) and not case.backward
+    if case.group > 1 and one_token:
+        # One token sees all keys, so the heads of a group can pose as tokens of one head.
+        folded = q.view(q.shape[0], case.hkv, case.group, case.d)
+        calls["sdpa, heads folded"] = lambda: F.scaled_dot_product_attention(
+            folded, k, v, scale=case.scale or None
+        )
+    return calls
+
+
+def _takes_groups() -> bool:
+    """Whether this torch has the argument enable_gqa (2.5 and newer)."""
+    return "enable_gqa" in (inspect.getdoc(F.scaled_dot_product_attention) or "")
 
 
 def _heads_first(x: Tensor, place: Place) -> Tensor:
@@ -72,7 +94,7 @@ def _heads_first(x: Tensor, place: Place) -> Tensor:
 
 
 def _sdpa(case: Case, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Call:
-    """q [B, Hq, Sq, D], k and v [B, Hkv, Skv, D]; forward, or backward of one forward."""
+    """Forward, or backward of one forward; k and v may have fewer heads than q."""
     q_len, kv_len = q.shape[2], k.shape[2]
     is_causal = False
     if mask is None and (case.causal or case.window != (-1, -1)):
@@ -80,13 +102,10 @@ def _sdpa(case: Case, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = Non
         is_causal = triangle and q_len == kv_len
         if not is_causal and not (triangle and q_len == 1):
             mask = visible(case, q_len, kv_len)
-    grouped: dict[str, bool] = {}
-    if case.group > 1:
-        if "enable_gqa" in inspect.getdoc(F.scaled_dot_product_attention):  # torch 2.5 and newer
-            grouped = {"enable_gqa": True}
-        else:
-            k, v = (t.repeat_interleave(case.group, dim=1) for t in (k, v))
-    leaves = [t.requires_grad_() for t in (q, k, v)] if case.backward else [q, k, v]
+    grouped = {"enable_gqa": True} if q.shape[1] > k.shape[1] else {}
+    leaves = (
+        [t.detach().clone().requires_grad_() for t in (q, k, v)] if case.backward else [q, k, v]
+    )
 
     def forward() -> Tensor:
         return F.scaled_dot_product_attention(
@@ -116,6 +135,8 @@ def _padded(case: Case, sequences: list[tuple[Tensor, ...]]) -> Call:
     for i, length in ((0, q_len), (1, kv_len), (2, kv_len)):
         rows = [F.pad(s[i], (0, 0, 0, length - s[i].shape[1])) for s in sequences]
         padded.append(torch.stack(rows))
+    if case.group > 1 and not _takes_groups():
+        padded[1:] = [t.repeat_interleave(case.group, dim=1) for t in padded[1:]]
     for row, (q, k, _) in enumerate(sequences):
         mask[row, 0, : q.shape[1], : k.shape[1]] = visible(case, q.shape[1], k.shape[1])
         mask[row, 0, q.shape[1] :, :1] = True  # padding rows see something, else they are NaN

@@ -7,9 +7,10 @@ import platform
 import subprocess
 from pathlib import Path
 
+import torch
+
 import flash_attn
 import flash_attn_interface
-import torch
 from flash_attn import _C
 
 FLAGS = ("avx2", "fma", "f16c", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "sve")

@@ -1,7 +1,8 @@
 """What one call costs besides the kernel: Python, dispatch, autograd and the binding.
 
 Times public functions on problems without work and takes off what allocating their outputs costs.
-Prints microseconds for both wheels, without and with gradients (a forward that records a graph).
+Prints microseconds for both wheels, without and with gradients (a forward that records a graph),
+and for PyTorch's own attention, which tells how fast the machine is.
 
     python benchmarks/overhead.py [--seconds 1.5] [--out overhead.json]
 """
@@ -13,12 +14,15 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from machine import describe
+from measure import race
 
 import flash_attn
 import flash_attn_interface
-import torch
-from machine import describe
-from measure import race
 
 HEADS, HEAD_DIM = 8, 64
 
@@ -53,6 +57,9 @@ def functions(tokens: int) -> Iterator[tuple[str, str, bool, Callable[[], object
         yield wheel, "flash_attn_func", True, lambda f=function: f(*leaves)
         cached = module.flash_attn_with_kvcache
         yield wheel, "flash_attn_with_kvcache", False, lambda f=cached: f(q, k, v)
+    heads_first = [t.transpose(1, 2) for t in (q, k, v)]
+    peer = F.scaled_dot_product_attention
+    yield "torch", "scaled_dot_product_attention", False, lambda: peer(*heads_first)
 
 
 def allocation(tokens: int) -> Callable[[], object]:
@@ -73,7 +80,9 @@ def measure(seconds: float) -> list[Overhead]:
         for wheel, function, grad, call in functions(tokens):
             result = race({"call": call, "allocation": allocate}, seconds)
             called, allocated = (result.timings[name] for name in ("call", "allocation"))
-            micro = [1e6 * t for t in (called.median, allocated.median, called.best, allocated.best)]
+            micro = [
+                1e6 * t for t in (called.median, allocated.median, called.best, allocated.best)
+            ]
             net, best = micro[0] - micro[1], micro[2] - micro[3]
             rows.append(Overhead(wheel, function, problem, grad, *micro[:2], net, best))
     return rows
@@ -81,12 +90,10 @@ def measure(seconds: float) -> list[Overhead]:
 
 def table(rows: list[Overhead]) -> str:
     lines = ["overhead per call in microseconds, output allocation taken off"]
-    lines.append(f"{'wheel':6}{'function':26}{'problem':12}{'grad':6}{'median':>8}{'best':>8}")
+    lines.append(f"{'wheel':6}{'function':30}{'problem':12}{'grad':6}{'median':>8}{'best':>8}")
     for r in rows:
         grad = "yes" if r.grad else "no"
-        lines.append(
-            f"{r.wheel:6}{r.function:26}{r.problem:12}{grad:6}{r.net:8.1f}{r.best:8.1f}"
-        )
+        lines.append(f"{r.wheel:6}{r.function:30}{r.problem:12}{grad:6}{r.net:8.1f}{r.best:8.1f}")
     return "\n".join(lines)
 
 
@@ -95,11 +102,13 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=1.5, help="for each line")
     parser.add_argument("--out", help="also write JSON to this file")
     options = parser.parse_args()
+    machine = describe()  # before the run, which makes a load of its own
     rows = measure(options.seconds)
+    print(f"{machine['cpu']}, load {machine['load']:.1f}, torch {machine['torch']}")
     print(table(rows))
     if options.out:
-        with open(options.out, "w", encoding="utf-8") as file:
-            json.dump({"machine": describe(), "overhead": [asdict(r) for r in rows]}, file, indent=1)
+        document = {"machine": machine, "overhead": [asdict(row) for row in rows]}
+        Path(options.out).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     return 0
 
 

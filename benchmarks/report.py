@@ -1,7 +1,7 @@
-"""Shows result files of run.py as a table; with two files, what changed from the first to the second.
+"""Shows a result file of run.py as a table, or what changed from an older one to it.
 
-    python benchmarks/report.py new.json
-    python benchmarks/report.py old.json new.json
+python benchmarks/report.py new.json
+python benchmarks/report.py old.json new.json
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+BUSY_SHARE = 0.25  # of the cores
 BAR_PER_UNIT, LONGEST_BAR = 4, 24  # a bar of four characters is as fast as the peer
 
 
@@ -22,7 +23,9 @@ def table(document: dict[str, Any]) -> str:
     lines.append(f"{title} {'x peer':>7} {'+-':>5}  peer, case")
     for row in document["results"]:
         ours = row["timings"]["ours"]
-        rates = f"{row['flops'] / ours['best'] / 1e9:8.1f} {row['kv_bytes'] / ours['best'] / 1e9:8.1f}"
+        rates = (
+            f"{row['flops'] / ours['best'] / 1e9:8.1f} {row['kv_bytes'] / ours['best'] / 1e9:8.1f}"
+        )
         times = f"{1e3 * ours['best']:9.3f} {1e3 * ours['median']:8.3f}"
         spread = f"{ours['mad'] / ours['median']:7.1%}"
         lines.append(f"{times} {spread} {rates} {_ratio(row)}  {row['case']}")
@@ -30,10 +33,13 @@ def table(document: dict[str, Any]) -> str:
 
 
 def _head(machine: dict[str, Any]) -> list[str]:
+    busy = machine["load"] > BUSY_SHARE * machine["cores"]
+    warning = ["the machine was busy before the run: do not quote these figures"] if busy else []
     return [
         f"{machine['cpu']}, {machine['isa']}, {machine['threads']} threads, "
         f"load {machine['load']:.1f}, torch {machine['torch']}, commit {machine['commit']}",
         "x peer: times faster than PyTorch's scaled_dot_product_attention in its fastest layout",
+        *warning,
     ]
 
 

@@ -18,11 +18,12 @@ sys.path.insert(0, str(FOLDER.parent / "tests"))  # fa_testing: cases, inputs, c
 
 import torch  # noqa: E402
 from contestants import OURS, contestants  # noqa: E402
-from fa_testing.case import Case, parse_case, read_cases  # noqa: E402
 from machine import describe  # noqa: E402
 from measure import race  # noqa: E402
 from report import table  # noqa: E402
 from work import count  # noqa: E402
+
+from fa_testing.case import Case, parse_case, read_cases  # noqa: E402
 
 
 def main() -> int:
@@ -30,11 +31,12 @@ def main() -> int:
     if options.threads:
         torch.set_num_threads(options.threads)
     cases = [case for source in options.cases for case in read(source)]
+    machine = describe()  # before the run, which makes a load of its own
     results = []
     for number, case in enumerate(cases, start=1):
         print(f"{number}/{len(cases)} {case}", file=sys.stderr, flush=True)
         results.append(measure(case, options.seconds))
-    document = {"machine": describe(), "seconds": options.seconds, "results": results}
+    document = {"machine": machine, "seconds": options.seconds, "results": results}
     print(table(document))
     if options.out:
         Path(options.out).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")

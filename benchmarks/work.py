@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+
 from fa_testing.case import Case
 from fa_testing.inputs import cache_capacity
 

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+import textwrap
 import time
 
+import fa_demo  # noqa: F401 (first: it sets how torch's threads wait)
 import torch
 from fa_demo.causal_lm import (
     CausalLM,
@@ -26,7 +28,7 @@ from fa_demo.causal_lm import (
 from fa_demo.corpus import load_passages
 from fa_demo.decode import generate_cached, generate_uncached
 
-PROMPTS = ("Return a ", "If the file does not exist, ", "class", "The first argument is the name of")
+PROMPTS = ("Return", "If the file does not exist,", "The first argument", "socket.")
 SEED = 0
 MAX_GRADIENT_DIFFERENCE = 1e-3  # relative to the largest entry of each weight's gradient, fp32
 
@@ -37,7 +39,7 @@ def main() -> int:
         torch.set_num_threads(options.threads)
     torch.manual_seed(SEED)
     passages = load_passages(200 if options.quick else None)
-    text = "\n\n".join(f"{passage.title}\n{passage.text}" for passage in passages)
+    text = "\n".join(f"{p.title}: {' '.join(p.text.split())}" for p in passages)
     config = Config()
     tokenizer = train_tokenizer(text, config.vocab_size)
     stream = torch.tensor(tokenizer.encode(text).ids)
@@ -72,7 +74,7 @@ def train_and_report(model: CausalLM, stream: torch.Tensor, schedule: Schedule) 
     losses = train(model, stream, schedule)
     seconds = time.perf_counter() - start
     print(
-        f"trained {len(losses)} steps in {seconds:.0f} s with flash_attn_func forward and backward: "
+        f"trained {len(losses)} steps in {seconds:.0f} s, flash_attn_func forward and backward: "
         f"loss {losses[0]:.2f} -> {sum(losses[-10:]) / len(losses[-10:]):.2f}"
     )
     difference = gradient_difference(model, stream[:514].view(2, 257).to(model.cos.device))
@@ -92,7 +94,8 @@ def decode_and_report(model: CausalLM, tokenizer, steps: int, temperature: float
     uncached = generate_uncached(model, prompts, steps, temperature)
     end = time.perf_counter()
     for prompt, tokens in zip(PROMPTS, cached, strict=True):
-        print(f"\n  [{prompt}]" + tokenizer.decode(tokens).replace("\n", "\n  "))
+        written = f"[{prompt}]" + tokenizer.decode(tokens)
+        print(textwrap.fill(written, 96, initial_indent="\n  ", subsequent_indent="  "))
     count = steps * len(prompts)
     print(
         f"\ndecoded {count} tokens: {count / (middle - start):.0f} tokens/s with the paged cache, "

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from flash_attn import flash_attn_func
 
+from .muon import Muon
 from .progress import Progress
 
 # (q [B,S,Hq,D], k [B,S,Hkv,D], v [B,S,Hkv,D]) -> [B,S,Hq,D], causal
@@ -146,44 +147,55 @@ class Schedule:
       steps: at most so many.
       seconds: stop after so long; makes the result depend on the machine's speed.
       batch, length: each step sees `batch` windows of `length` tokens.
-      peak_rate: learning rate after the first tenth; falls to zero until the end.
+      matrix_rate, other_rate: peak learning rates of the matrices in the blocks (Muon) and of
+        everything else (AdamW).
     """
 
     steps: int
     seconds: float = math.inf
     batch: int = 16
     length: int = 128
-    peak_rate: float = 5e-3
+    matrix_rate: float = 0.02
+    other_rate: float = 0.005
 
-    def rate(self, fraction: float) -> float:
-        """The learning rate when that fraction of the training is done."""
-        rise, fall = fraction / 0.1, (1 - fraction) / 0.9
-        return self.peak_rate * min(rise, fall) + 1e-5
+    def factor(self, fraction: float) -> float:
+        """On the learning rates when that fraction of the training is done: up, level, down."""
+        return min(1.0, 0.05 + fraction / 0.05, (1.0 - fraction) / 0.6)
 
 
 def train(model: CausalLM, stream: Tensor, schedule: Schedule, seed: int = 0) -> list[float]:
     """Trains on random windows of the token stream [N]; returns the loss of every step."""
     generator = torch.Generator().manual_seed(seed)
-    optimizer = torch.optim.AdamW(model.parameters(), betas=(0.9, 0.95), weight_decay=0.05)
+    optimizers = _optimizers(model, schedule)
     window = torch.arange(schedule.length + 1)
     losses: list[float] = []
     start, fraction = time.monotonic(), 0.0
     with Progress("training", 100) as progress:
         while fraction < 1:
-            for group in optimizer.param_groups:
-                group["lr"] = schedule.rate(fraction)
             shape = (schedule.batch, 1)
             places = torch.randint(len(stream) - schedule.length, shape, generator=generator)
             loss = loss_of(model, stream[places + window].to(model.cos.device))
-            optimizer.zero_grad(set_to_none=True)
+            model.zero_grad(set_to_none=True)
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
+            for optimizer, rate in optimizers:
+                optimizer.param_groups[0]["lr"] = rate * schedule.factor(fraction)
+                optimizer.step()
             losses.append(loss.item())
             elapsed = time.monotonic() - start
             fraction = min(1.0, max(len(losses) / schedule.steps, elapsed / schedule.seconds))
             progress.advance_to(int(100 * fraction), f"loss {losses[-1]:.2f}")
     return losses
+
+
+def _optimizers(model: CausalLM, schedule: Schedule) -> list[tuple[torch.optim.Optimizer, float]]:
+    """Pairs of an optimizer and its peak learning rate."""
+    matrices = [p for p in model.blocks.parameters() if p.dim() == 2]
+    inside = {id(p) for p in matrices}
+    others = [p for p in model.parameters() if id(p) not in inside]
+    return [
+        (Muon(matrices, schedule.matrix_rate), schedule.matrix_rate),
+        (torch.optim.AdamW(others, betas=(0.9, 0.95), weight_decay=0.0), schedule.other_rate),
+    ]
 
 
 def gradient_difference(model: CausalLM, ids: Tensor) -> float:

@@ -14,10 +14,11 @@ from pathlib import Path
 COMPILED_MODULES = "builtins itertools math time sys gc array zlib binascii".split()
 # Written in Python: docstrings are read from the source, nothing is executed.
 EVERYDAY_MODULES = (
-    "os shutil pathlib subprocess csv json random re glob tempfile zipfile tarfile gzip collections "
-    "contextlib copy datetime calendar difflib functools heapq bisect statistics fractions string "
-    "textwrap threading queue sqlite3 urllib base64 hashlib secrets pickle operator getpass html "
-    "configparser argparse traceback timeit webbrowser uuid enum dataclasses"
+    "os shutil pathlib subprocess csv json random re threading difflib heapq glob tempfile "
+    "zipfile collections copy datetime statistics sqlite3 urllib functools string contextlib "
+    "textwrap bisect queue secrets hashlib base64 pickle tarfile gzip calendar fractions "
+    "operator getpass html configparser argparse traceback timeit webbrowser uuid enum "
+    "dataclasses"
 ).split()
 OTHER_MODULES = (
     "ast asyncio bz2 cmd code codecs compileall ctypes dis doctest email filecmp fileinput fnmatch "

@@ -20,7 +20,9 @@ class Encoded:
 
     embeddings: Tensor  # [N, E] fp32, row i belongs to sequence i; NaN where it was in no batch
     seconds: float = 0.0
-    max_difference: float = 0.0  # of the last hidden states, over all tokens, to the first attention
+    max_difference: float = (
+        0.0  # of the last hidden states, over all tokens, to the first attention
+    )
 
 
 @dataclass
