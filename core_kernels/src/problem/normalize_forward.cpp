@@ -1,8 +1,8 @@
 #include <algorithm>
 
-#include "plan/metadata.h"
 #include "problem/checks.h"
 #include "problem/entries.h"
+#include "problem/metadata.h"
 #include "problem/normalize.h"
 
 namespace fa {
