@@ -17,13 +17,13 @@ FOLDER = Path(__file__).resolve().parent
 sys.path.insert(0, str(FOLDER.parent / "tests"))  # fa_testing: cases, inputs, calls
 
 import torch  # noqa: E402
+
 from contestants import OURS, contestants  # noqa: E402
+from fa_testing.case import Case, parse_case, read_cases  # noqa: E402
 from machine import describe  # noqa: E402
 from measure import race  # noqa: E402
 from report import table  # noqa: E402
 from work import count  # noqa: E402
-
-from fa_testing.case import Case, parse_case, read_cases  # noqa: E402
 
 
 def main() -> int:

@@ -17,11 +17,11 @@ from types import ModuleType
 from typing import Any
 
 import torch
-from features import FEATURES, Arguments, Feature, plain
 from torch import Tensor
 
 import flash_attn
 import flash_attn_interface
+from features import FEATURES, Arguments, Feature, plain
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES: dict[int, ModuleType] = {2: flash_attn, 3: flash_attn_interface}

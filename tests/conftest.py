@@ -20,9 +20,7 @@ DEFAULT_SEED = 20260
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("flash-attention-npu")
-    group.addoption(
-        "--seed", type=int, default=DEFAULT_SEED, help="seed of the generated cases"
-    )
+    group.addoption("--seed", type=int, default=DEFAULT_SEED, help="seed of the generated cases")
     group.addoption(
         "--cases", type=int, default=3000, help="generated cases per wheel (default: 3000)"
     )

@@ -8,6 +8,7 @@ The tests are those of tests/conformance; tests/README.md says how to rerun a ca
 from __future__ import annotations
 
 import pytest
+
 from conformance.setup import parametrize, require_wheel
 from fa_testing.backends import Wheel
 

@@ -158,40 +158,46 @@ def block_table_effect() -> Effect:
 
 
 V2 = {
-    "flash_attn_func": Table(
-        dense, lambda: others(dense(), "q", "k", "v") | v2_scoring(4, LONG)
-    ),
+    "flash_attn_func": Table(dense, lambda: others(dense(), "q", "k", "v") | v2_scoring(4, LONG)),
     "flash_attn_kvpacked_func": Table(
         kvpacked,
-        lambda: others(kvpacked(), "q", "kv")
-        | v2_scoring(4, {"q": LONG["q"], "kv": torch.stack([LONG["k"], LONG["v"]], 2)}),
+        lambda: (
+            others(kvpacked(), "q", "kv")
+            | v2_scoring(4, {"q": LONG["q"], "kv": torch.stack([LONG["k"], LONG["v"]], 2)})
+        ),
     ),
     "flash_attn_qkvpacked_func": Table(
         qkvpacked, lambda: others(qkvpacked(), "qkv") | v2_scoring(2, LONG_PACKED)
     ),
     "flash_attn_varlen_func": Table(
         varlen,
-        lambda: others(varlen(), "q", "k", "v")
-        | packed_lengths()
-        | v2_scoring(4, long_varlen())
-        | {"block_table": block_table_effect()},
+        lambda: (
+            others(varlen(), "q", "k", "v")
+            | packed_lengths()
+            | v2_scoring(4, long_varlen())
+            | {"block_table": block_table_effect()}
+        ),
     ),
     "flash_attn_varlen_kvpacked_func": Table(
         varlen_kvpacked,
-        lambda: others(varlen_kvpacked(), "q", "kv")
-        | packed_lengths()
-        | v2_scoring(4, long_varlen_kvpacked()),
+        lambda: (
+            others(varlen_kvpacked(), "q", "kv")
+            | packed_lengths()
+            | v2_scoring(4, long_varlen_kvpacked())
+        ),
     ),
     "flash_attn_varlen_qkvpacked_func": Table(
         varlen_qkvpacked,
-        lambda: others(varlen_qkvpacked(), "qkv")
-        | {
-            "cu_seqlens": result(cu_seqlens=lengths(0, 5, 10)),
-            "max_seqlen": raises(max_seqlen=3),
-        }
-        | v2_scoring(
-            2,
-            {"qkv": LONG_PACKED["qkv"][0], "cu_seqlens": lengths(0, 1024), "max_seqlen": 1024},
+        lambda: (
+            others(varlen_qkvpacked(), "qkv")
+            | {
+                "cu_seqlens": result(cu_seqlens=lengths(0, 5, 10)),
+                "max_seqlen": raises(max_seqlen=3),
+            }
+            | v2_scoring(
+                2,
+                {"qkv": LONG_PACKED["qkv"][0], "cu_seqlens": lengths(0, 1024), "max_seqlen": 1024},
+            )
         ),
     ),
 }
@@ -305,7 +311,9 @@ def descales(base: Arguments) -> dict[str, Effect]:
     }
 
 
-def v3_scoring(heads: int, base8: Arguments, long: Arguments, grouped: Arguments) -> dict[str, Effect]:
+def v3_scoring(
+    heads: int, base8: Arguments, long: Arguments, grouped: Arguments
+) -> dict[str, Effect]:
     return (
         scoring(heads)
         | descales(base8)
@@ -426,28 +434,36 @@ def metadata_effects() -> dict[str, Effect]:
 V3 = {
     "flash_attn_func": Table(
         dense,
-        lambda: others(dense(), "q", "k", "v")
-        | v3_scoring(4, fp8_dense(), LONG, grouped_long())
-        | v3_plans(grouped_long())
-        | {"qv": result(qv=normal(2, 5, 4, 16, seed=9))},
+        lambda: (
+            others(dense(), "q", "k", "v")
+            | v3_scoring(4, fp8_dense(), LONG, grouped_long())
+            | v3_plans(grouped_long())
+            | {"qv": result(qv=normal(2, 5, 4, 16, seed=9))}
+        ),
     ),
     "flash_attn_qkvpacked_func": Table(
         qkvpacked,
-        lambda: others(qkvpacked(), "qkv")
-        | v3_scoring(2, fp8_qkv(), LONG_PACKED, LONG_PACKED)
-        | {"num_heads_q": returns_shape()},
+        lambda: (
+            others(qkvpacked(), "qkv")
+            | v3_scoring(2, fp8_qkv(), LONG_PACKED, LONG_PACKED)
+            | {"num_heads_q": returns_shape()}
+        ),
     ),
     "flash_attn_varlen_func": Table(
         varlen,
-        lambda: others(varlen(), "q", "k", "v")
-        | packed_lengths()
-        | v3_scoring(4, packed(fp8_dense(), 5, 9), long_varlen(), packed(grouped_long(), 64, 512))
-        | v3_plans(packed(grouped_long(), 64, 512))
-        | {
-            "qv": result(qv=normal(10, 4, 16, seed=9)),
-            "seqused_q": result(seqused_q=lengths(2, 6)),
-            "seqused_k": result(seqused_k=lengths(4, 9)),
-        },
+        lambda: (
+            others(varlen(), "q", "k", "v")
+            | packed_lengths()
+            | v3_scoring(
+                4, packed(fp8_dense(), 5, 9), long_varlen(), packed(grouped_long(), 64, 512)
+            )
+            | v3_plans(packed(grouped_long(), 64, 512))
+            | {
+                "qv": result(qv=normal(10, 4, 16, seed=9)),
+                "seqused_q": result(seqused_q=lengths(2, 6)),
+                "seqused_k": result(seqused_k=lengths(4, 9)),
+            }
+        ),
     ),
     "flash_attn_combine": Table(combine, combine_effects),
     "get_scheduler_metadata": Table(metadata, metadata_effects),

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
+
 from conformance.argument_tables import PADDING, V2, V3, Arguments, Effect, Table, v3_cache_effects
 from conformance.argument_tables import cache as cache_arguments
 from fa_testing.backends import MODULES, Wheel
-from torch import Tensor
 
 
 def tables(wheel: Wheel) -> dict[str, Table]:

@@ -6,10 +6,11 @@ import math
 
 import pytest
 import torch
+from torch import Tensor
+
 from fa_testing.backends import Wheel
 from fa_testing.dropout import keep_mask, threshold
 from fa_testing.guard import Guard
-from torch import Tensor
 
 
 def require_dropout(wheel: Wheel) -> None:

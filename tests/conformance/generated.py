@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from fa_testing.backends import Wheel
 from fa_testing.case import Case, parse_case, read_cases
 from fa_testing.generate import generate_cases

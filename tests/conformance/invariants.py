@@ -1,4 +1,4 @@
-"""What must hold between calls: the same bits, whatever the threads, the batch, the run, the ISA."""
+"""What must hold between calls: the same bits, whatever threads, batch, run, ISA."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from contextlib import contextmanager
 
 import pytest
 import torch
+from torch import Tensor
+
 from fa_testing.backends import Wheel, call
 from fa_testing.case import Case, parse_case
 from fa_testing.generate import generate_cases
 from fa_testing.inputs import build_inputs
 from fa_testing.oracle import combine
 from fa_testing.run import run_case
-from torch import Tensor
 
 ISA_CASES = 150
 
@@ -100,7 +101,9 @@ def test_small_cases_repeat(wheel: Wheel, pytestconfig: pytest.Config) -> None:
         assert_same_bits(results_of(case, wheel), results_of(case, wheel, 2))
 
 
-def cache_call(wheel: Wheel, q: Tensor, k: Tensor, v: Tensor, lens: Tensor, **more: object) -> Tensor:
+def cache_call(
+    wheel: Wheel, q: Tensor, k: Tensor, v: Tensor, lens: Tensor, **more: object
+) -> Tensor:
     out: Tensor = wheel.module.flash_attn_with_kvcache(
         q, k, v, cache_seqlens=lens, num_splits=1, causal=True, **more
     )
@@ -206,7 +209,7 @@ def test_isas_differ_by_rounding_only(wheel: Wheel) -> None:
 @pytest.mark.parametrize("splits", [1, 2, 7])
 @pytest.mark.parametrize("lse_strides", ["plain", "seqlen_first"])
 def test_combine(v3_wheel: Wheel, dtype: torch.dtype, splits: int, lse_strides: str) -> None:
-    """flash_attn_combine within 1e-5 of fp64 (before the output rounding), empty splits included."""
+    """flash_attn_combine within 1e-5 of fp64 before the output rounding, empty splits included."""
     generator = torch.Generator().manual_seed(splits)
     out_partial = torch.randn(splits, 2, 9, 3, 40, generator=generator)
     lse_partial = 3.0 * torch.randn(splits, 2, 9, 3, generator=generator)

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from fa_testing.backends import MODULES, Wheel
 from torch import Tensor
+
+from fa_testing.backends import MODULES, Wheel
 
 MEMORY_LIMIT_MB = 200
 MEMORY_SCRIPT = Path(__file__).with_name("peak_memory.py")

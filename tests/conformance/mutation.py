@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from fa_testing.backends import Wheel
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -35,9 +36,7 @@ def build_mutants(package: Path, target: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_every_mutant_is_caught(
-    wheel: Wheel, tmp_path: Path, pytestconfig: pytest.Config
-) -> None:
+def test_every_mutant_is_caught(wheel: Wheel, tmp_path: Path, pytestconfig: pytest.Config) -> None:
     package = TESTS.parent / PACKAGES[wheel.api]
     if not package.exists():
         pytest.skip(f"no sources at {package}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 import torch
+
 from fa_testing.backends import Wheel, call
 from fa_testing.case import parse_case
 from fa_testing.inputs import build_inputs
@@ -47,7 +48,9 @@ REFUSALS = (
     Refusal("fwd v2.kvcache b=1 sq=4 skv=8 kv_lens=9", "InvalidArgument", "cache_seqlens"),
     Refusal("fwd v3.kvcache b=1 sq=4 skv=8 kv_lens=4 leftpad=5", "InvalidArgument", "leftpad"),
     Refusal("fwd v3.kvcache b=1 sq=4 skv=8 kv_lens=8 new=1", "InvalidArgument", "cache"),
-    Refusal("fwd v2.kvcache b=1 sq=4 skv=8 kv_lens=8 page=8 new=1", "InvalidArgument", "block_table"),
+    Refusal(
+        "fwd v2.kvcache b=1 sq=4 skv=8 kv_lens=8 page=8 new=1", "InvalidArgument", "block_table"
+    ),
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 
 import pytest
+
 from conformance.generated import parametrize_cases
 from conformance.refusals import parametrize_refusals
 from fa_testing.backends import MODULES

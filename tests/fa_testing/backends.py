@@ -42,7 +42,8 @@ class Wheel:
         return importlib.import_module(f"{MODULES[self.api]}._common.cpu")
 
     def function(self, case: Case) -> Callable[..., Any]:
-        name = "with_kvcache" if case.cached else f"{case.function}_func".replace("func_func", "func")
+        plain = "func" if case.function == "func" else f"{case.function}_func"
+        name = "with_kvcache" if case.cached else plain
         return getattr(self.module, f"flash_attn_{name}")  # type: ignore[no-any-return]
 
 

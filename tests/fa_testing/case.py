@@ -185,7 +185,9 @@ def check_case(case: Case) -> None:
     assert case.direction in ("fwd", "bwd") and case.dt in DTYPES, case
     assert case.hkv > 0 and case.hq % case.hkv == 0, case
     for name in ("kv_lens", "used_q", "used_k", "leftpad", "new", "q_lens"):
-        assert len(getattr(case, name)) in (0, case.b), f"{name}: expected {case.b} values in {case}"
+        assert len(getattr(case, name)) in (0, case.b), (
+            f"{name}: expected {case.b} values in {case}"
+        )
     assert not case.varlen or (len(case.q_lens) == len(case.kv_lens) == case.b), case
     assert case.fill and len(case.window) == 2, case
 

@@ -112,7 +112,7 @@ def rotate_rounded(
 
 
 def read_queries(case: Case, x: Inputs, entry: Entry, mask: Mask) -> tuple[Tensor, Tensor | None]:
-    """The entry's queries [n, H, D], rotated if asked, and what is uncertain about them [H, n, D]."""
+    """The entry's queries [n, H, D], rotated if asked, and what is unsure about them [H, n, D]."""
     q = entry.q.read(x.q)
     if x.cos is None:
         return q, None

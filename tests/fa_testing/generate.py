@@ -151,7 +151,10 @@ def pick_window(rng: random.Random, choice: Choice, values: dict[str, Any]) -> t
         "left": (rng.choice(near), open_side),
         "right": (open_side, rng.choice(near)),
         "both": (rng.choice(near), rng.choice(near)),
-        "wide": (values["skv"] + rng.randint(-2, 2), rng.choice((values["skv"], values["sq"], 500))),
+        "wide": (
+            values["skv"] + rng.randint(-2, 2),
+            rng.choice((values["skv"], values["sq"], 500)),
+        ),
     }[choice["window"]]
 
 

@@ -127,7 +127,9 @@ def absent(feature: str, off: str, functions: tuple[str, ...], apis: tuple[int, 
 
 RULES: tuple[Rule, ...] = (
     # What the signatures of the originals offer.
-    Rule({"function": other("function", "func", "qkvpacked", "varlen", "kvcache")}, "v2 only", (3,)),
+    Rule(
+        {"function": other("function", "func", "qkvpacked", "varlen", "kvcache")}, "v2 only", (3,)
+    ),
     Rule({"dtype": ("fp8",)}, "fp8 inputs are part of v3 only", (2,)),
     absent("q_layout", "padded", PADDED, (2, 3)),
     absent("q_layout", "packed", VARLEN, (2,)),
@@ -212,9 +214,7 @@ def weight_of(feature: str, level: str) -> float:
 
 def shuffled(rng: random.Random, feature: str) -> list[str]:
     """Levels in a random, weighted order."""
-    keys = {
-        level: rng.random() ** (1.0 / weight_of(feature, level)) for level in FEATURES[feature]
-    }
+    keys = {level: rng.random() ** (1.0 / weight_of(feature, level)) for level in FEATURES[feature]}
     return sorted(keys, key=keys.__getitem__, reverse=True)
 
 
@@ -291,9 +291,7 @@ def possible_pairs(api: int, rng: random.Random) -> set[Pair]:
     return found
 
 
-def substantial(
-    rng: random.Random, api: int, wanted: Choice, rules: list[Rule]
-) -> Choice | None:
+def substantial(rng: random.Random, api: int, wanted: Choice, rules: list[Rule]) -> Choice | None:
     """Like `complete`, without trivial levels that are not wanted."""
     avoid = [
         Rule({name: levels}, "nothing to attend")

@@ -1,6 +1,6 @@
 """Runs cases against a wheel and reports what is wrong.
 
-    python -m fa_testing.run "fwd v3.kvcache b=2 sq=1 ..."     (from the folder tests/)
+python -m fa_testing.run "fwd v3.kvcache b=2 sq=1 ..."     (from the folder tests/)
 """
 
 from __future__ import annotations

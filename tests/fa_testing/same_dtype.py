@@ -51,9 +51,7 @@ def plain_attention(
     return probs @ v, lse.masked_fill(~some[:, 0], 0.0)
 
 
-def plain_entry(
-    case: Case, x: Inputs, entry: Entry, a: Attention
-) -> dict[str, Tensor]:
+def plain_entry(case: Case, x: Inputs, entry: Entry, a: Attention) -> dict[str, Tensor]:
     """Results of one entry, token-major, computed in the input dtype by PyTorch and autograd."""
     dtype = DTYPES[case.dt]
     group = case.group

@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
 from builds import PACKAGES, ROOT, Built, core_events
 
 pytestmark = pytest.mark.parametrize("package", PACKAGES)

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from builds import ROOT, build_wheel, compiled, core_events, environment, run
 
 FIRST = "core_kernels/src/first.cpp"

@@ -9,6 +9,7 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+
 from builds import PACKAGES, ROOT, Built
 
 STUB = ROOT / "packages/common/bindings/_C.pyi"

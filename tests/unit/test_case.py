@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
+
 from fa_testing.case import Case, format_case, parse_case, read_cases
 from fa_testing.fill import FILLS, POISON_PAGE, bits
 from fa_testing.generate import generate_cases
 from fa_testing.inputs import Inputs, build_inputs, place
 from fa_testing.sequences import find_entries
-from torch import Tensor
 
 CASES = Path(__file__).resolve().parents[1] / "cases"
 
@@ -43,7 +44,7 @@ def test_case_files_parse() -> None:
     files = sorted(CASES.glob("*.txt"))
     assert files
     for file in files:
-        lines = [line for line in read_cases(str(file))]
+        lines = read_cases(str(file))
         assert lines and len(lines) == len(set(lines)), file
 
 

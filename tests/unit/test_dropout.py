@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+
 from fa_testing.dropout import keep_mask, lowbias32, philox4x32, row_bytes, threshold
 
 # Known answers of Philox4x32-10, published with Random123.

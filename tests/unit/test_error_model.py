@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 
 import pytest
 import torch
+from torch import Tensor
+
 from fa_testing.error_model import MARGIN, Precision, backward_error, forward_error
 from fa_testing.fill import DTYPES, FILLS, Source, Values, make
 from fa_testing.oracle import Attention, Mask, Scoring, attend, differentiate
-from torch import Tensor
 
 TILE = 16
 

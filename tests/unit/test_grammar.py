@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
+
 from fa_testing.case import Case
 from fa_testing.generate import WORK_LIMIT, expand, generate_cases, work
 from fa_testing.grammar import (

@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+
 from fa_testing.compare import compare, unravel
 from fa_testing.expected import Target
 from fa_testing.guard import OutOfBoundsError, Shield

@@ -6,6 +6,8 @@ import math
 
 import pytest
 import torch
+from torch import Tensor
+
 from fa_testing.oracle import (
     Mask,
     Scoring,
@@ -16,7 +18,6 @@ from fa_testing.oracle import (
     resolve_mask,
     rotate,
 )
-from torch import Tensor
 
 DOUBLE = torch.float64
 
@@ -127,9 +128,7 @@ def test_forward_equals_sdpa(causal: bool, grouped: bool) -> None:
 @pytest.mark.parametrize("mask", MASKS)
 @pytest.mark.parametrize("with_qv", [False, True])
 @pytest.mark.parametrize("with_dlse", [False, True])
-def test_gradients_equal_autograd(
-    scoring: str, mask: str, with_qv: bool, with_dlse: bool
-) -> None:
+def test_gradients_equal_autograd(scoring: str, mask: str, with_qv: bool, with_dlse: bool) -> None:
     base = SCORINGS[scoring]
     q, k, v = random(5, 4, 3, seed=1), random(7, 2, 3, seed=2), random(7, 2, 2, seed=3)
     qv = random(5, 4, 2, seed=4) if with_qv else None
@@ -231,7 +230,5 @@ CLAMPS = [
 
 
 @pytest.mark.parametrize(("api", "window", "causal", "expected"), CLAMPS)
-def test_window_clamps(
-    api: int, window: tuple[int, int], causal: bool, expected: Mask
-) -> None:
+def test_window_clamps(api: int, window: tuple[int, int], causal: bool, expected: Mask) -> None:
     assert resolve_mask(api, causal, window, 0, max_q=5, max_kv=7) == expected

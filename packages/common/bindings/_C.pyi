@@ -27,12 +27,14 @@ def set_exceptions(
 
 def forward(
     q: Tensor,  # [B,Sq,Hq,D], or packed [Tq,Hq,D] with cu_seqlens_q; fp32|fp16|bf16|float8_e4m3fn
-    k: Tensor,  # [B or Bc,Skv,Hkv,D], packed [Tk,Hkv,D] with cu_seqlens_k, paged [pages,page_size,Hkv,D]
+    # [B or Bc,Skv,Hkv,D], packed [Tk,Hkv,D] with cu_seqlens_k, paged [pages,page_size,Hkv,D]
+    k: Tensor,
     v: Tensor,  # same layout with Dv
     qv: Tensor | None,  # like q with Dv
     out: Tensor,  # like q with Dv; dtype of q (bf16 for fp8 inputs)
     lse: Tensor,  # fp32 [B,Hq,Sq], or packed [Hq,Tq]
-    probs: Tensor | None,  # S_dmask, dtype of q, [B,Hq,>=max Sq,>=max Skv]; zero-filled by the callee
+    # S_dmask, dtype of q, [B,Hq,>=max Sq,>=max Skv]; zero-filled by the callee
+    probs: Tensor | None,
     rng_state: Tensor | None,  # int64 [2] (seed, offset), required when dropout_p > 0
     cu_seqlens_q: Tensor | None,  # int32 [B+1]
     cu_seqlens_k: Tensor | None,  # int32 [B+1]
@@ -53,7 +55,8 @@ def forward(
     rotary_sin: Tensor | None,
     rotary_seqlens: Tensor | None,  # int32 [B]
     scheduler_metadata: Tensor | None,  # int32 1-D, from scheduler_metadata()
-    out_accum: Tensor | None,  # fp32 [num_splits,B,Hq,Sq,Dv] or [num_splits,Hq,Tq,Dv]; needs lse_accum
+    # fp32 [num_splits,B,Hq,Sq,Dv] or [num_splits,Hq,Tq,Dv]; needs lse_accum
+    out_accum: Tensor | None,
     lse_accum: Tensor | None,  # fp32 [num_splits,B,Hq,Sq] or [num_splits,Hq,Tq]
     softmax_scale: float,
     causal: bool,
@@ -70,7 +73,8 @@ def forward(
     sm_margin: int,  # threads (cores) left free
     api: int,  # 2 or 3: LSE of empty rows (v2 +inf, v3 -inf), ALiBi LSE convention, window clamps
     threads: int,  # torch.get_num_threads()
-    allocate: Callable[[int], Tensor],  # nbytes -> uint8 tensor; called only when workspace is needed
+    # nbytes -> uint8 tensor; called only when workspace is needed
+    allocate: Callable[[int], Tensor],
 ) -> None:
     """Appends (when k_new is given), then attends. `k`/`v` are written only by the append."""
 
