@@ -269,14 +269,14 @@ def tidy(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """mypy, strict, over the packages, the build and what the tests share."""
+    """mypy, strict, over the packages, the build, benchmarks, docs and what the tests share."""
     _share_torch(session)
     session.install(*_group("types"))
     for package in (*IMPORTS.values(), "build_support", "fa_testing", "lint"):
         session.run("mypy", "-p", package)
     session.run("mypy", "noxfile.py", "dev")
-    for folder in ("tests/packaging", "tests/docs"):
-        session.run("mypy", *_files(f"{folder}/*.py"))
+    session.run("mypy", *_files("tests/packaging/*.py"))
+    session.run("mypy", *_files("benchmarks/*.py", "docs/*.py", "tests/docs/*.py"))
 
 
 @nox.session

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -61,9 +62,12 @@ def _peers(case: Case, x: Inputs) -> dict[str, Call]:
     peers = {"sdpa, padded": _padded(case, sequences)}
     loops = [_layouts(case, *(t[None] for t in sequence)) for sequence in sequences]
     for name in set.intersection(*(set(loop) for loop in loops)):
-        calls = [loop[name] for loop in loops]
-        peers[f"{name}, one by one"] = lambda calls=calls: [call() for call in calls]
+        peers[f"{name}, one by one"] = _one_by_one([loop[name] for loop in loops])
     return peers
+
+
+def _one_by_one(calls: list[Call]) -> Call:
+    return lambda: [call() for call in calls]
 
 
 def _layouts(case: Case, q: Tensor, k: Tensor, v: Tensor) -> dict[str, Call]:
@@ -102,17 +106,16 @@ def _sdpa(case: Case, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = Non
         is_causal = triangle and q_len == kv_len
         if not is_causal and not (triangle and q_len == 1):
             mask = visible(case, q_len, kv_len)
-    grouped = {"enable_gqa": True} if q.shape[1] > k.shape[1] else {}
-    leaves = (
-        [t.detach().clone().requires_grad_() for t in (q, k, v)] if case.backward else [q, k, v]
-    )
+    grouped: dict[str, Any] = {"enable_gqa": True} if q.shape[1] > k.shape[1] else {}
+    if case.backward:
+        q, k, v = (t.detach().clone().requires_grad_() for t in (q, k, v))
 
     def forward() -> Tensor:
         return F.scaled_dot_product_attention(
-            *leaves, attn_mask=mask, is_causal=is_causal, scale=case.scale or None, **grouped
+            q, k, v, attn_mask=mask, is_causal=is_causal, scale=case.scale or None, **grouped
         )
 
-    return _backward(forward(), leaves) if case.backward else forward
+    return _backward(forward(), [q, k, v]) if case.backward else forward
 
 
 def visible(case: Case, q_len: int, kv_len: int) -> Tensor:
@@ -137,7 +140,9 @@ def _padded(case: Case, sequences: list[tuple[Tensor, ...]]) -> Call:
         padded.append(torch.stack(rows))
     if case.group > 1 and not _takes_groups():
         padded[1:] = [t.repeat_interleave(case.group, dim=1) for t in padded[1:]]
-    for row, (q, k, _) in enumerate(sequences):
-        mask[row, 0, : q.shape[1], : k.shape[1]] = visible(case, q.shape[1], k.shape[1])
-        mask[row, 0, q.shape[1] :, :1] = True  # padding rows see something, else they are NaN
-    return _sdpa(case, *padded, mask=mask)
+    for row, (queries, keys, _) in enumerate(sequences):
+        n, m = queries.shape[1], keys.shape[1]
+        mask[row, 0, :n, :m] = visible(case, n, m)
+        mask[row, 0, n:, :1] = True  # padding rows see something, else they are NaN
+    q, k, v = padded
+    return _sdpa(case, q, k, v, mask)

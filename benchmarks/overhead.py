@@ -18,11 +18,12 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from machine import describe
-from measure import race
+from torch import Tensor
 
 import flash_attn
 import flash_attn_interface
+from machine import describe
+from measure import race
 
 HEADS, HEAD_DIM = 8, 64
 
@@ -47,19 +48,23 @@ def problems() -> Iterator[tuple[str, int]]:
     yield "one token", 1
 
 
+def attending(f: Callable[..., object], q: Tensor, k: Tensor, v: Tensor) -> Callable[[], object]:
+    return lambda: f(q, k, v)
+
+
 def functions(tokens: int) -> Iterator[tuple[str, str, bool, Callable[[], object]]]:
     """(wheel, function, with gradients, call)."""
     q, k, v = (torch.randn(1, tokens, HEADS, HEAD_DIM) for _ in range(3))
     leaves = [t.clone().requires_grad_() for t in (q, k, v)]
     for wheel, module in (("v2", flash_attn), ("v3", flash_attn_interface)):
         function = module.flash_attn_func
-        yield wheel, "flash_attn_func", False, lambda f=function: f(q, k, v)
-        yield wheel, "flash_attn_func", True, lambda f=function: f(*leaves)
+        yield wheel, "flash_attn_func", False, attending(function, q, k, v)
+        yield wheel, "flash_attn_func", True, attending(function, *leaves)
         cached = module.flash_attn_with_kvcache
-        yield wheel, "flash_attn_with_kvcache", False, lambda f=cached: f(q, k, v)
+        yield wheel, "flash_attn_with_kvcache", False, attending(cached, q, k, v)
     heads_first = [t.transpose(1, 2) for t in (q, k, v)]
     peer = F.scaled_dot_product_attention
-    yield "torch", "scaled_dot_product_attention", False, lambda: peer(*heads_first)
+    yield "torch", "scaled_dot_product_attention", False, attending(peer, *heads_first)
 
 
 def allocation(tokens: int) -> Callable[[], object]:
@@ -84,7 +89,7 @@ def measure(seconds: float) -> list[Overhead]:
                 1e6 * t for t in (called.median, allocated.median, called.best, allocated.best)
             ]
             net, best = micro[0] - micro[1], micro[2] - micro[3]
-            rows.append(Overhead(wheel, function, problem, grad, *micro[:2], net, best))
+            rows.append(Overhead(wheel, function, problem, grad, micro[0], micro[1], net, best))
     return rows
 
 

@@ -16,10 +16,14 @@ import subprocess
 import sys
 
 import fa_demo  # noqa: F401 (first: it sets how torch's threads wait)
+
+# isort: split
+
 import torch
+
 from fa_demo import memory
-from fa_demo.corpus import load_passages
-from fa_demo.minilm import ATTENTIONS, load_encoder, load_tokenizer, pad_ids, tokenize
+from fa_demo.corpus import Passage, load_passages
+from fa_demo.minilm import ATTENTIONS, Encoder, load_encoder, load_tokenizer, pad_ids, tokenize
 from fa_demo.search import (
     Comparison,
     batches_at_random,
@@ -82,7 +86,12 @@ def parse_options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def print_hits(comparison: Comparison, encoder, query_ids, passages) -> bool:
+def print_hits(
+    comparison: Comparison,
+    encoder: Encoder,
+    query_ids: list[list[int]],
+    passages: list[Passage],
+) -> bool:
     """Prints what packed attention found; True if eager attention found the same."""
     found = {}
     for name in ("packed", "eager"):

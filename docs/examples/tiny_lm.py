@@ -16,7 +16,12 @@ import textwrap
 import time
 
 import fa_demo  # noqa: F401 (first: it sets how torch's threads wait)
+
+# isort: split
+
 import torch
+from tokenizers import Tokenizer
+
 from fa_demo.causal_lm import (
     CausalLM,
     Config,
@@ -85,7 +90,9 @@ def train_and_report(model: CausalLM, stream: torch.Tensor, schedule: Schedule) 
     return difference < MAX_GRADIENT_DIFFERENCE
 
 
-def decode_and_report(model: CausalLM, tokenizer, steps: int, temperature: float) -> bool:
+def decode_and_report(
+    model: CausalLM, tokenizer: Tokenizer, steps: int, temperature: float
+) -> bool:
     """Writes text; True if the cache changes no token."""
     prompts = [tokenizer.encode(prompt).ids for prompt in PROMPTS]
     start = time.perf_counter()

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 import torch
+
 from contestants import NO_PEER, OURS, contestants, visible
+from fa_testing.case import parse_case, read_cases
 from measure import race
 from work import count, lengths, visible_pairs
-
-from fa_testing.case import parse_case, read_cases
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "benchmarks"
@@ -64,10 +64,11 @@ def test_backward_contestants_compute_the_same(monkeypatch: pytest.MonkeyPatch) 
     # Each draws its own dout; the same one is needed to compare.
     monkeypatch.setattr(torch, "randn_like", lambda t: torch.ones(t.shape, dtype=t.dtype))
     calls = contestants(parse_case(PEERS_CASES[-1]))
-    ours = calls.pop(OURS)()
+    ours: Any = calls.pop(OURS)()
     assert set(calls) >= {"sdpa, heads repeated"}
     for name, call in calls.items():
-        for mine, other in zip(ours, call(), strict=True):
+        gradients: Any = call()
+        for mine, other in zip(ours, gradients, strict=True):
             theirs = other.transpose(1, 2)
             if theirs.shape != mine.shape:  # gradients of repeated heads, still apart
                 theirs = theirs.unflatten(2, (2, 2)).sum(3)

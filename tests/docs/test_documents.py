@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,10 +97,9 @@ def test_feature_table_is_current() -> None:
 
 
 def test_feature_table_names_every_parameter() -> None:
-    from features import FEATURES
-
     import flash_attn
     import flash_attn_interface
+    from features import FEATURES
 
     named = {argument for feature in FEATURES for argument in feature.arguments}
     # Operands, and what needs no line of its own.
@@ -113,14 +113,13 @@ def test_feature_table_names_every_parameter() -> None:
 
 
 def test_feature_table_notices_an_argument_without_effect(monkeypatch: pytest.MonkeyPatch) -> None:
+    import flash_attn
     import gen_feature_table
     from features import FEATURES
 
-    import flash_attn
-
     original = flash_attn.flash_attn_func
 
-    def deaf(*arguments: object, softcap: float = 0.0, **others: object) -> object:
+    def deaf(*arguments: Any, softcap: float = 0.0, **others: Any) -> Any:
         return original(*arguments, **others)
 
     deaf.__signature__ = inspect.signature(original)  # type: ignore[attr-defined]

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+
 from fa_demo import causal_lm, corpus, decode, memory, minilm, muon, progress, search
+from flash_attn import flash_attn_func, flash_attn_varlen_func
+from flash_attn_interface import flash_attn_with_kvcache
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "docs/examples"
@@ -120,9 +124,9 @@ def test_comparison_counts_and_finds_differences(
     assert 0 < good.by_attention["packed"].max_difference < 1e-5
     assert good.by_attention["eager"].max_difference == 0
     assert not good.by_attention["packed"].embeddings.isnan().any()
-    original = minilm.flash_attn_varlen_func
+    original: Callable[..., Any] = flash_attn_varlen_func
 
-    def off_by_one(*arguments: Any) -> torch.Tensor:
+    def off_by_one(*arguments: Any) -> Any:
         return original(*arguments, causal=True)
 
     monkeypatch.setattr(minilm, "flash_attn_varlen_func", off_by_one)
@@ -143,7 +147,7 @@ def test_gradient_difference_notices_a_wrong_attention(monkeypatch: pytest.Monke
     monkeypatch.setattr(
         causal_lm,
         "flash_attention",
-        lambda q, k, v: causal_lm.flash_attn_func(q, k, v, causal=True, window_size=(20, 0)),
+        lambda q, k, v: flash_attn_func(q, k, v, causal=True, window_size=(20, 0)),
     )
     ids = torch.randint(300, (2, 33), generator=torch.Generator().manual_seed(1))
     assert causal_lm.gradient_difference(tiny_model(), ids) > 1e-3
@@ -204,9 +208,9 @@ def test_cache_changes_no_token(page_size: int, temperature: float) -> None:
 
 @pytest.mark.parametrize("wrong", ["rotary_interleaved", "page_table", "cache_seqlens"])
 def test_a_wrong_cache_changes_tokens(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = decode.flash_attn_with_kvcache
+    original: Callable[..., Any] = flash_attn_with_kvcache
 
-    def broken(*arguments: Any, **named: Any) -> torch.Tensor:
+    def broken(*arguments: Any, **named: Any) -> Any:
         if wrong == "rotary_interleaved":
             named[wrong] = True
         elif wrong == "page_table":

@@ -11,8 +11,10 @@ import math
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 MASK32 = 0xFFFFFFFF
+Words = NDArray[np.uint32]
 
 
 def philox4x32(
@@ -33,21 +35,23 @@ def philox4x32(
     return c0, c1, c2, c3
 
 
-def lowbias32(x: np.ndarray) -> np.ndarray:
+def lowbias32(x: Words) -> Words:
     x = x ^ (x >> np.uint32(16))
     x = x * np.uint32(0x7FEB352D)
     x = x ^ (x >> np.uint32(15))
     x = x * np.uint32(0x846CA68B)
-    return x ^ (x >> np.uint32(16))
+    mixed: Words = x ^ (x >> np.uint32(16))
+    return mixed
 
 
-def row_bytes(seed: int, offset: int, query: int, head: int, kv_len: int) -> np.ndarray:
+def row_bytes(seed: int, offset: int, query: int, head: int, kv_len: int) -> Words:
     """The random bytes of keys 0 .. kv_len - 1 for one (query, entry * heads + head)."""
     words = (query, head, offset & MASK32, (offset >> 32) & MASK32)
     k0, k1, _, _ = philox4x32(words, (seed & MASK32, (seed >> 32) & MASK32))
     keys = np.arange(kv_len, dtype=np.uint32)
     mixed = lowbias32((keys >> np.uint32(2)) * np.uint32(k1 | 1) + np.uint32(k0))
-    return (mixed >> (np.uint32(8) * (keys & np.uint32(3)))) & np.uint32(255)
+    chosen: Words = (mixed >> (np.uint32(8) * (keys & np.uint32(3)))) & np.uint32(255)
+    return chosen
 
 
 def threshold(p: float) -> int:

@@ -152,7 +152,7 @@ def backward_error(
     """
     dout = dout.transpose(0, 1).abs()
     dlse_size = 0.0 if dlse is None else dlse.abs()
-    keep = 1.0
+    keep: Tensor | float = 1.0
     if a.scoring.keep is not None:
         keep = a.scoring.keep / (1.0 - a.scoring.dropout)
     rho = 2.0 * forward.row  # scores once more, and the error of the stored LSE

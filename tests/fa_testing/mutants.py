@@ -1,7 +1,9 @@
 """Deliberate defects of a mutation build, and the cases in which each of them acts.
 
-    FA_MUTANT is read by the core at every decision, so one process can try all of them:
-    python -m fa_testing.mutants <api> <seed>        (in an environment with such a build)
+FA_MUTANT is read by the core at every decision, so one process can try all of them.
+In an environment with such a build:
+
+    python -m fa_testing.mutants <api> <seed>
 """
 
 from __future__ import annotations
@@ -112,7 +114,7 @@ def suitable(case: Case) -> Case:
 
 
 def cases_for(mutant: str, cases: list[Case]) -> list[Case]:
-    found = []
+    found: list[Case] = []
     for case in cases:
         if len(found) < CASES_PER_MUTANT and applies(mutant, suitable(case)):
             found.append(suitable(case))

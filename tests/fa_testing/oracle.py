@@ -176,7 +176,8 @@ class Gradients:
 
 def tokens_first(x: Tensor, heads: int) -> Tensor:
     """[q_heads, tokens, dim] -> [tokens, heads, dim], summing heads that share one."""
-    return x.unflatten(0, (heads, x.shape[0] // heads)).sum(1).transpose(0, 1)
+    shared: Tensor = x.unflatten(0, (heads, x.shape[0] // heads))
+    return shared.sum(1).transpose(0, 1)
 
 
 def differentiate(a: Attention, dout: Tensor, dlse: Tensor | None, kv_heads: int) -> Gradients:

@@ -64,7 +64,8 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
 
 def flash_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Ours."""
-    return flash_attn_func(q, k, v, causal=True)
+    out: Tensor = flash_attn_func(q, k, v, causal=True)
+    return out
 
 
 def eager_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -100,11 +101,15 @@ class Block(nn.Module):
         """Everything after the attention, whose result is [..., Hq, D]."""
         x = x + self.attention_out(attended.flatten(-2))
         gate, up = self.gate_up(self.inner_norm(x)).chunk(2, dim=-1)
-        return x + self.down(F.silu(gate) * up)
+        out: Tensor = x + self.down(F.silu(gate) * up)
+        return out
 
 
 class CausalLM(nn.Module):
     """Token ids [B, S] to logits [B, S, vocab]."""
+
+    cos: Tensor
+    sin: Tensor
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -113,7 +118,7 @@ class CausalLM(nn.Module):
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
         nn.init.normal_(self.tokens.weight, std=0.02)
-        for block in self.blocks:  # start with every block doing nothing: trains faster
+        for block in self.layers():  # start with every block doing nothing: trains faster
             nn.init.zeros_(block.attention_out.weight)
             nn.init.zeros_(block.down.weight)
         cos, sin = rotary_tables(config)
@@ -122,11 +127,15 @@ class CausalLM(nn.Module):
 
     def forward(self, ids: Tensor, attend: Attend = flash_attention) -> Tensor:
         x = self.tokens(ids)
-        for block in self.blocks:
+        for block in self.layers():
             q, k, v = block.project(x)
             q, k = rotate(q, self.cos, self.sin), rotate(k, self.cos, self.sin)
             x = block.finish(x, attend(q, k, v))
         return self.logits(x)
+
+    def layers(self) -> list[Block]:
+        """The blocks, first to last."""
+        return [block for block in self.blocks if isinstance(block, Block)]
 
     def logits(self, x: Tensor) -> Tensor:
         """Logits [..., vocab] of the last block's output [..., E]; embeddings serve twice."""

@@ -44,7 +44,7 @@ def extend(model: CausalLM, cache: PagedCache, new_ids: list[list[int]]) -> Tens
     counts = torch.tensor([len(ids) for ids in new_ids], dtype=torch.int32)
     cu_seqlens = torch.cat([torch.zeros(1, dtype=torch.int32), counts.cumsum(0).int()]).to(device)
     x = model.tokens(torch.tensor([token for ids in new_ids for token in ids], device=device))
-    for layer, block in enumerate(model.blocks):
+    for layer, block in enumerate(model.layers()):
         q, k, v = block.project(x)
         attended = flash_attn_with_kvcache(
             q,

@@ -52,7 +52,8 @@ class PackedAttention:
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         cu, longest = self._cu_seqlens, self._max_seqlen
-        return flash_attn_varlen_func(q, k, v, cu, cu, longest, longest)
+        out: Tensor = flash_attn_varlen_func(q, k, v, cu, cu, longest, longest)
+        return out
 
     def leave(self, hidden: Tensor) -> Tensor:
         return pad_input(hidden, self._indices, self._batch, self._length)
@@ -109,7 +110,8 @@ class Layer(nn.Module):
         q, k, v = (f(x).unflatten(-1, self.head_shape) for f in (self.query, self.key, self.value))
         attended = attention.attend(q, k, v).flatten(-2)
         x = self.attention_norm(x + self.attention_out(attended))
-        return self.outer_norm(x + self.outer(F.gelu(self.inner(x))))
+        out: Tensor = self.outer_norm(x + self.outer(F.gelu(self.inner(x))))
+        return out
 
 
 class Encoder(nn.Module):

@@ -41,7 +41,7 @@ def orthogonal(matrix: Tensor) -> Tensor:
     """About U V^T of the singular value decomposition U S V^T, by matrix products alone."""
     a, b, c = POLYNOMIAL
     tall = matrix.shape[0] > matrix.shape[1]
-    x = matrix.T if tall else matrix
+    x: Tensor = matrix.T if tall else matrix
     x = x / (x.norm() + 1e-7)
     for _ in range(ROUNDS):
         square = x @ x.T
