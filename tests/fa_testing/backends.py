@@ -227,6 +227,7 @@ def call_backward(case: Case, x: Inputs, wheel: Wheel) -> Outcome:
         if value is not None:
             extra[name] = arguments[name] = value.detach().requires_grad_()
     outcome = unpack_results(case, wheel.function(case)(*leaves, **arguments))
+    assert x.dout is not None
     outputs, seeds = [outcome.results["out"]], [x.dout]
     if x.dlse is not None:
         outputs.append(outcome.results["lse"])
