@@ -32,7 +32,9 @@ if exchange is not None:
 
 import {name} as module
 
-for owner, name, value in newer:  # torch itself needs them
+# torch itself needs them, some only at the first call of an operator.
+Library.define = define
+for owner, name, value in newer:
     setattr(owner, name, value)
 direct = __import__("{name}._common.direct", fromlist=["direct"])
 print("direct", direct.undisturbed(torch.zeros(1)))

@@ -27,14 +27,15 @@ from fa_testing.same_dtype import compare_with_plain, plain_results
 class Report:
     """Everything found in one case.
 
-    `ratio` is the worst error / bound by result; `visible` counts the elements of out whose query
-    sees a key, `nonzero` those among them that the oracle finds not to be zero.
+    `ratio` is the worst error / bound by result. `weighted` counts the elements of out whose row
+    gives weight to a key (dropout and sinks may take all of it), `nonzero` those among them that
+    the oracle finds not to be zero.
     """
 
     case: Case
     problems: list[str] = field(default_factory=list)
     ratio: dict[str, float] = field(default_factory=dict)
-    visible: int = 0
+    weighted: int = 0
     nonzero: int = 0
 
     def __str__(self) -> str:
@@ -62,9 +63,9 @@ def check_results(report: Report, outcome: Outcome, expected: Expected) -> None:
         elif actual.numel():
             report.ratio[name] = float(ratios(actual.detach().double(), target).max())
     for a in expected.attentions:
-        rows = a.seen.any(1)
-        report.visible += int(rows.sum()) * a.out.shape[0] * a.out.shape[2]
-        report.nonzero += int((a.out[:, rows] != 0).sum())
+        out = a.out[(a.kept > 0).any(2)]
+        report.weighted += out.numel()
+        report.nonzero += int((out != 0).sum())
 
 
 def check_types(report: Report, outcome: Outcome, x: Inputs) -> None:
