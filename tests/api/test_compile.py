@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import pytest
@@ -261,30 +262,64 @@ def test_mutation_is_seen_after_the_graph(wheel: Wheel) -> None:
 
 
 class _Block(torch.nn.Module):
-    def __init__(self, module: Any) -> None:
+    def __init__(self, attention: Callable[..., Tensor]) -> None:
         super().__init__()
         self.project = torch.nn.Linear(64, 3 * 64)
-        self.attention = module.flash_attn_func
+        self.attention = attention
 
     def forward(self, x: Tensor) -> Tensor:
         q, k, v = self.project(x).unflatten(-1, (3, 4, 16)).unbind(2)
-        out: Tensor = self.attention(q, k, v, causal=True)
-        return out.flatten(2)
+        return self.attention(q, k, v).flatten(2)
+
+
+def _export(block: torch.nn.Module, strict: bool) -> Any:
+    tokens, x = torch.export.Dim("tokens", min=2, max=64), normal(2, 6, 64)
+    return torch.export.export(block, (x,), dynamic_shapes={"x": {1: tokens}}, strict=strict)
+
+
+# Function of a wheel and the operator that it ends in.
+EXPORTED: dict[str, Callable[..., Tensor]] = {
+    "forward_dense": lambda m, q, k, v: m.flash_attn_func(q, k, v, causal=True, deterministic=True),
+    "forward": lambda m, q, k, v: m.flash_attn_func(q, k, v, learnable_sink=torch.ones(4)),
+    "forward_kvcache": lambda m, q, k, v: m.flash_attn_with_kvcache(q, k, v, causal=True),
+}
 
 
 @pytest.mark.parametrize("strict", [False, True])
 @pytest.mark.parametrize("grad", [False, True])
-def test_export(wheel: Wheel, strict: bool, grad: bool) -> None:
-    block, x = _Block(wheel.module), normal(2, 6, 64)
-    tokens = torch.export.Dim("tokens", min=2, max=64)
+@pytest.mark.parametrize("operator", EXPORTED)
+def test_export(wheel: Wheel, operator: str, grad: bool, strict: bool) -> None:
+    block = _Block(partial(EXPORTED[operator], wheel.module))
     with torch.set_grad_enabled(grad):
-        program = torch.export.export(block, (x,), dynamic_shapes={"x": {1: tokens}}, strict=strict)
+        program = _export(block, strict)
     for length in (6, 33):
         x = normal(2, length, 64)
         torch.testing.assert_close(program.module()(x), block(x))
-    name = f"flash_attn_npu_v{wheel.api}.forward_dense.default"
+    name = f"flash_attn_npu_v{wheel.api}.{operator}.default"
     code = "".join(graph.code for graph in program.graph_module.modules() if hasattr(graph, "code"))
     assert name in code
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("operator", ["forward_dense", "forward"])
+def test_exported_programs_have_gradients(wheel: Wheel, operator: str, strict: bool) -> None:
+    block = _Block(partial(EXPORTED[operator], wheel.module))
+    exported = _export(block, strict).module()
+    x = normal(2, 9, 64)
+    gradients = []
+    for module in (exported, block):
+        loss = (module(x) * normal(2, 9, 64, seed=1)).sum()
+        gradients.append(torch.autograd.grad(loss, module.project.parameters()))
+    for a, b in zip(*gradients, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_exported_programs_refuse_a_backward_through_a_cache(wheel: Wheel, strict: bool) -> None:
+    block = _Block(partial(EXPORTED["forward_kvcache"], wheel.module))
+    out = _export(block, strict).module()(normal(2, 9, 64))
+    with pytest.raises(wheel.module.NotSupported, match="flash_attn_with_kvcache"):
+        out.sum().backward()
 
 
 def test_export_of_a_decoding_step(wheel: Wheel) -> None:

@@ -10,14 +10,13 @@ from torch import Tensor
 
 from . import cpu, ops
 from .autograd import (
-    Attention,
-    DenseAttention,
     apply_dense_directly,
     apply_directly,
     forward,
-    refuse_gradient,
+    refuse_cache_gradient,
+    wants_grad,
 )
-from .direct import is_compiling, undisturbed
+from .direct import undisturbed
 from .errors import InvalidArgument, NotSupported
 from .request import (
     NO_EXTRAS,
@@ -60,25 +59,6 @@ def _is_direct(names: Sequence[str], tensors: Sequence[Any]) -> bool:
     return False
 
 
-def wants_grad(*tensors: Tensor | None) -> bool:
-    """Tells whether autograd is on and wants a gradient of one of the tensors."""
-    if _is_grad_enabled():
-        for x in tensors:
-            if x is not None and x.requires_grad:
-                return True
-    return False
-
-
-def _distinct(*tensors: Any) -> list[Any]:
-    """Replaces repetitions by views: torch.compile takes no tensor twice in one autograd function,
-    but self-attention has cu_seqlens_q and cu_seqlens_k in one tensor, or even q, k and v."""
-    results: list[Any] = []
-    for given in tensors:
-        repeated = given is not None and any(given is other for other in results)
-        results.append(given.view_as(given) if repeated else given)
-    return results
-
-
 def attend_dense(
     q: Tensor,
     k: Tensor,
@@ -106,17 +86,15 @@ def attend_dense(
     if not open_window or softcap != 0.0 or num_splits != DEFAULT_SPLITS:
         splits = integer("num_splits", num_splits)
         options = (causal, softmax_scale, splits, *window(window_size), softcap)
-    direct = _is_direct(_DENSE_NAMES, (q, k, v))
-    if not (_is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad)):
-        forward_dense = cpu.forward_dense if direct else ops.forward_dense
-        results = forward_dense(q, k, v, *options)
-        return results if return_lse else results[0]
-    options = (deterministic, bool(return_lse), *options)
-    if direct:
-        return apply_dense_directly(q, k, v, options)
-    if is_compiling():
-        q, k, v = _distinct(q, k, v)
-    return DenseAttention.apply(q, k, v, options)
+    if not _is_direct(_DENSE_NAMES, (q, k, v)):
+        results = ops.forward_dense(q, k, v, *options, deterministic=deterministic)
+    elif _is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad):
+        return apply_dense_directly(
+            cpu.forward_dense, q, k, v, (deterministic, bool(return_lse), *options)
+        )
+    else:
+        results = cpu.forward_dense(q, k, v, *options)
+    return results if return_lse else results[0]
 
 
 def attend(
@@ -129,19 +107,17 @@ def attend(
     """Attention with every option: out, or (out, lse, probs)."""
     first, second, third, packing, q_heads = inputs
     tensors: tuple[Any, ...] = (first, second, third, *lengths[:4], *extras)
-    direct = _is_direct(_NAMES, tensors)
-    rng_state = draw_state() if options.dropout_p > 0 else None
-    grad = wants_grad(first, second, third, extras.qv, extras.learnable_sink)
-    if grad and is_compiling():
-        tensors = tuple(_distinct(*tensors))
-    bounds = lengths.max_seqlen_q, lengths.max_seqlen_k
+    dropout = options.dropout_p > 0
     arguments: tuple[Any, ...] = (
-        *(options, packing, q_heads, bool(return_lse), *bounds),
-        *(*tensors, rng_state),
+        *(options, packing, q_heads, bool(return_lse), bool(return_lse) and dropout),
+        *(lengths.max_seqlen_q, lengths.max_seqlen_k, *tensors, draw_state() if dropout else None),
     )
-    if grad:
-        return apply_directly(*arguments) if direct else Attention.apply(*arguments)
-    results = forward(cpu.attend if direct else ops.forward, *arguments)
+    if not _is_direct(_NAMES, tensors):
+        results = forward(ops.forward, *arguments)
+    elif wants_grad(first, second, third, extras.qv, extras.learnable_sink):
+        return apply_directly(cpu.attend, *arguments)
+    else:
+        results = forward(cpu.attend, *arguments)
     return results if return_lse else results[0]
 
 
@@ -156,14 +132,11 @@ def attend_kvcache(
     """Attention to a cache, after new keys are written to it: out, lse, out_accum, lse_accum."""
     direct = _is_direct(_CACHE_NAMES, (q, *cache[:8], *new[:6], *extras))
     inputs = q, cache.k, cache.v, new.k, new.v, extras.qv, extras.learnable_sink
-    if not wants_grad(*inputs):
-        return _forward_kvcache(direct, q, cache, new, options, extras, return_partials)
-    if new.k is not None:
+    grad = wants_grad(*inputs)
+    if grad and new.k is not None:
         _check_no_grad(cache)
-    with torch.no_grad():
-        results = _forward_kvcache(direct, q, cache, new, options, extras, return_partials)
-    reason = "flash_attn_with_kvcache: got a backward, supported is the forward only"
-    return *refuse_gradient(reason, results[:2], *inputs), *results[2:]
+    results = _forward_kvcache(direct, q, cache, new, options, extras, return_partials)
+    return refuse_cache_gradient(results, *inputs) if grad and direct else results
 
 
 def _forward_kvcache(

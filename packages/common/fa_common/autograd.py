@@ -1,11 +1,12 @@
-"""Gradients: autograd functions around the operators, used only when a gradient is wanted.
+"""Gradients: autograd functions around the forward, used only when a gradient is wanted.
 
-The operators have no autograd kernel of their own, because one costs 5 us per call without and
-20 us with gradients.
+Direct calls apply them to the CPU implementation. Calls through the dispatcher meet them in the
+autograd kernels of the operators, so what torch.export records can still be differentiated.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -14,10 +15,21 @@ from torch import Tensor
 from torch.autograd import Function
 
 from . import cpu, ops
-from .allocate import JOINED_HEADS, STACKED_KV, STACKED_QKV
-from .direct import direct_apply
+from .allocate import JOINED_HEADS, SEPARATE, STACKED_KV, STACKED_QKV
 from .errors import NotSupported
 from .request import Options
+from .schemas import DEFAULT_SPLITS
+
+_is_grad_enabled = torch.is_grad_enabled
+
+
+def wants_grad(*tensors: Tensor | None) -> bool:
+    """Tells whether autograd is on and wants a gradient of one of the tensors."""
+    if _is_grad_enabled():
+        for x in tensors:
+            if x is not None and x.requires_grad:
+                return True
+    return False
 
 
 class _Refuse(Function):
@@ -53,9 +65,16 @@ class DenseAttention(Function):
     """Padded q, k, v with the options of `ops.forward_dense`: the short cut of `Attention`."""
 
     @staticmethod
-    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, options: tuple[Any, ...]) -> Any:
+    def forward(
+        ctx: Any,
+        operator: Callable[..., Any],
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        options: tuple[Any, ...],
+    ) -> Any:
         """`options`: deterministic, return_lse, then those of the operator."""
-        results = ops.forward_dense(q, k, v, *options[2:])
+        results = operator(q, k, v, *options[2:])
         ctx.save_for_backward(q, k, v, *results)
         ctx.options = options
         return results if options[1] else results[0]
@@ -69,19 +88,7 @@ class DenseAttention(Function):
             dq, dk, dv, _, _ = ops.backward(
                 dout, dlse, q, k, v, out, lse, causal, scale, deterministic, *rest[1:]
             )
-        return *_first_order((dq, dk, dv), dout), None
-
-
-class DirectDenseAttention(DenseAttention):
-    """The same for `direct.undisturbed` calls."""
-
-    @staticmethod
-    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, options: tuple[Any, ...]) -> Any:
-        """See `DenseAttention`."""
-        results = cpu.forward_dense(q, k, v, *options[2:])
-        ctx.save_for_backward(q, k, v, *results)
-        ctx.options = options
-        return results if options[1] else results[0]
+        return None, *_first_order((dq, dk, dv), dout), None
 
 
 def unpack(
@@ -106,6 +113,7 @@ def forward(
     packing: int,
     q_heads: int,
     return_lse: bool,
+    return_probs: bool,
     max_seqlen_q: int,
     max_seqlen_k: int,
     first: Tensor,
@@ -124,17 +132,17 @@ def forward(
     v_descale: Tensor | None,
     rng_state: Tensor | None,
 ) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Calls `ops.forward` or, undisturbed, `cpu.attend`: out, lse, probs."""
+    """Calls `cpu.attend` or an operator with the same arguments: out, lse, probs."""
     q, k, v = unpack(packing, q_heads, first, second, third)
-    dropout_p = options.dropout_p
     # fmt: off
     out, lse, probs = operator(
         q, k, v, cu_seqlens_q, cu_seqlens_k, max_seqlen_q, max_seqlen_k,
         options.causal, options.softmax_scale, options.num_splits,
         options.window_left, options.window_right, options.softcap,
         alibi_slopes, learnable_sink, qv, seqused_q, seqused_k, page_table,
-        dropout_p, rng_state, return_lse and dropout_p > 0, options.attention_chunk,
+        options.dropout_p, rng_state, return_probs, options.attention_chunk,
         q_descale, k_descale, v_descale, options.pack_gqa, options.sm_margin,
+        options.deterministic,
     )
     # fmt: on
     if return_lse and probs is None:
@@ -145,14 +153,21 @@ def forward(
 class Attention(Function):
     """Padded or packed q, k, v, separate or in one tensor, with every option.
 
-    Takes the arguments of `forward` after the first; returns out, or (out, lse, probs) if
-    `return_lse`.
+    Takes the arguments of `forward` above; returns out, or (out, lse, probs) if `return_lse`.
     """
 
     @staticmethod
-    def forward(ctx: Any, *arguments: Any) -> Any:
+    def forward(ctx: Any, operator: Callable[..., Any], *arguments: Any) -> Any:
         """See the class."""
-        return _save(ctx, arguments, forward(ops.forward, *arguments))
+        results = forward(operator, *arguments)
+        options, packing, q_heads, return_lse, _, max_seqlen_q, max_seqlen_k, *tensors = arguments
+        out, lse, probs = results
+        ctx.save_for_backward(out, lse, *tensors)
+        ctx.plain = options, packing, q_heads, max_seqlen_q, max_seqlen_k
+        if not return_lse:
+            return out
+        ctx.mark_non_differentiable(probs)
+        return results
 
     @staticmethod
     def backward(ctx: Any, dout: Tensor, dlse: Tensor | None = None, _: Any = None) -> Any:
@@ -186,29 +201,92 @@ class Attention(Function):
             ),
             dout,
         )
-        # In the order of `forward`: six plain arguments, lengths, alibi_slopes, ..., rng_state.
-        return *(None,) * 6, dq, dk, dv, *(None,) * 5, dsink, dqv, *(None,) * 5
+        # In the order of `forward`: eight plain arguments, q, k, v, lengths, ..., rng_state.
+        return *(None,) * 8, dq, dk, dv, *(None,) * 5, dsink, dqv, *(None,) * 5
 
 
-class DirectAttention(Attention):
-    """The same for `direct.undisturbed` calls."""
-
-    @staticmethod
-    def forward(ctx: Any, *arguments: Any) -> Any:
-        """See `Attention`."""
-        return _save(ctx, arguments, forward(cpu.attend, *arguments))
+def direct_apply(function: type[Function]) -> Callable[..., Any]:
+    """Returns `function.apply` without its preparations for torch.func, for undisturbed calls."""
+    apply: Callable[..., Any] = super(Function, function).apply  # type: ignore[misc]
+    return apply
 
 
-def _save(ctx: Any, arguments: tuple[Any, ...], results: tuple[Any, ...]) -> Any:
-    options, packing, q_heads, return_lse, max_seqlen_q, max_seqlen_k, *tensors = arguments
-    out, lse, probs = results
-    ctx.save_for_backward(out, lse, *tensors)
-    ctx.plain = options, packing, q_heads, max_seqlen_q, max_seqlen_k
-    if not return_lse:
-        return out
-    ctx.mark_non_differentiable(probs)
-    return results
+apply_dense_directly = direct_apply(DenseAttention)
+apply_directly = direct_apply(Attention)
 
 
-apply_dense_directly = direct_apply(DirectDenseAttention)
-apply_directly = direct_apply(DirectAttention)
+def _below(operator: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns the operator without its autograd kernel."""
+
+    def call(*arguments: Any) -> Any:
+        with torch._C._AutoDispatchBelowAutograd():
+            return operator(*arguments)
+
+    return call
+
+
+_forward_dense, _forward = _below(ops.forward_dense), _below(ops.forward)
+
+
+def _differentiate_dense(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    causal: bool = False,
+    softmax_scale: float | None = None,
+    num_splits: int = DEFAULT_SPLITS,
+    window_left: int = -1,
+    window_right: int = -1,
+    softcap: float = 0.0,
+    deterministic: bool = False,
+) -> Any:
+    """Autograd kernel of `ops.forward_dense`."""
+    options = causal, softmax_scale, num_splits, window_left, window_right, softcap
+    if not wants_grad(q, k, v):
+        return _forward_dense(q, k, v, *options)
+    return DenseAttention.apply(_forward_dense, q, k, v, (deterministic, True, *options))
+
+
+_DEFAULTS = {name: p.default for name, p in inspect.signature(cpu.attend).parameters.items()}
+_TENSORS = (
+    *("q", "k", "v", "cu_seqlens_q", "cu_seqlens_k", "seqused_q", "seqused_k"),
+    *("alibi_slopes", "learnable_sink", "qv", "page_table"),
+    *("q_descale", "k_descale", "v_descale", "rng_state"),
+)
+
+
+def _differentiate(*arguments: Any) -> Any:
+    """Autograd kernel of `ops.forward`."""
+    given = _DEFAULTS | dict(zip(_DEFAULTS, arguments, strict=False))
+    if not wants_grad(*(given[name] for name in ("q", "k", "v", "qv", "learnable_sink"))):
+        return _forward(*arguments)
+    options = Options(**{name: given[name] for name in Options._fields})
+    bounds = given["max_seqlen_q"], given["max_seqlen_k"]
+    tensors = (given[name] for name in _TENSORS)
+    return Attention.apply(
+        *(_forward, options, SEPARATE, 0, True, given["return_probs"], *bounds, *tensors)
+    )
+
+
+def refuse_cache_gradient(results: tuple[Tensor, ...], *inputs: Tensor | None) -> Any:
+    """Returns the results of a cache operator in a graph whose backward raises NotSupported."""
+    reason = "flash_attn_with_kvcache: got a backward, supported is the forward only"
+    return *refuse_gradient(reason, results[:2], *inputs), *results[2:]
+
+
+def _refuse_cache(operator: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns the autograd kernel of `ops.forward_kvcache` or `ops.forward_kvcache_append`."""
+    forward_only = _below(operator)
+
+    def kernel(*arguments: Any) -> Any:
+        results = forward_only(*arguments)
+        tensors = [x for x in arguments if isinstance(x, Tensor)]
+        return refuse_cache_gradient(results, *tensors) if wants_grad(*tensors) else results
+
+    return kernel
+
+
+ops.register_autograd("forward_dense", _differentiate_dense)
+ops.register_autograd("forward", _differentiate)
+for _name in ("forward_kvcache", "forward_kvcache_append"):
+    ops.register_autograd(_name, _refuse_cache(getattr(ops, _name)))

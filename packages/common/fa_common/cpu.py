@@ -77,6 +77,7 @@ def forward_dense(
     window_left: int = -1,
     window_right: int = -1,
     softcap: float = 0.0,
+    deterministic: bool = False,  # noqa: ARG001, for the gradient
 ) -> tuple[Tensor, Tensor]:
     """Attention of padded q, k, v: the short cut of `attend` for plain calls."""
     try:
@@ -135,6 +136,7 @@ def attend(
     v_descale: Tensor | None = None,
     pack_gqa: int = -1,
     sm_margin: int = 0,
+    deterministic: bool = False,  # noqa: ARG001, for the gradient
 ) -> tuple[Tensor, Tensor, Tensor | None]:
     """Attention of padded or packed q, k, v (also of pages), with every option: out, lse, probs."""
     out, lse = attention_outputs(q, v, cu_seqlens_q is not None)

@@ -9,14 +9,12 @@ other devices and lazily negated tensors, and while the profiler wants to see th
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import Function
 
 # Torch that has no such function cannot compile these functions either.
-is_compiling: Callable[[], bool] = getattr(torch.compiler, "is_compiling", lambda: False)
+_is_compiling: Callable[[], bool] = getattr(torch.compiler, "is_compiling", lambda: False)
 
 try:
     # None of them has a public name.
@@ -34,7 +32,7 @@ else:
 
     def undisturbed(*tensors: Tensor | None) -> bool:
         """Tells whether a call with these tensors is plain eager work on the CPU."""
-        if is_compiling() or _dispatch_modes() or _transforms() or _tracing() or _profiling():
+        if _is_compiling() or _dispatch_modes() or _transforms() or _tracing() or _profiling():
             return False
         for x in tensors:
             if x is not None and (
@@ -42,9 +40,3 @@ else:
             ):
                 return False
         return True
-
-
-def direct_apply(function: type[Function]) -> Callable[..., Any]:
-    """Returns `function.apply` without its preparations for torch.func, for undisturbed calls."""
-    apply: Callable[..., Any] = super(Function, function).apply  # type: ignore[misc]
-    return apply

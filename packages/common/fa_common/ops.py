@@ -37,6 +37,11 @@ def _define(schema: str) -> Callable[..., Any]:
     return overload
 
 
+def register_autograd(name: str, kernel: Callable[..., Any]) -> None:
+    """Makes `kernel` decide what is recorded when operator `name` is called."""
+    _library.impl(name, kernel, "Autograd")
+
+
 forward_dense = _define(schemas.FORWARD_DENSE)
 forward = _define(schemas.FORWARD)
 forward_kvcache = _define(schemas.FORWARD_KVCACHE)

@@ -1,7 +1,7 @@
 """Schemas of the operators, without the namespace.
 
 Arguments are ordered by how often calls change them: the dispatcher skips trailing defaults in both
-directions, which halves the cost of a plain call.
+directions, which halves the cost of a plain call. `deterministic` of a forward is for its gradient.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ DEFAULT_SPLITS = 0 if API == 2 else 1
 
 FORWARD_DENSE = f"""forward_dense(Tensor q, Tensor k, Tensor v,
   bool causal=False, float? softmax_scale=None, int num_splits={DEFAULT_SPLITS},
-  int window_left=-1, int window_right=-1, float softcap=0.0) -> (Tensor, Tensor)"""
+  int window_left=-1, int window_right=-1, float softcap=0.0, bool deterministic=False)
+  -> (Tensor, Tensor)"""
 
 FORWARD = f"""forward(Tensor q, Tensor k, Tensor v,
   Tensor? cu_seqlens_q=None, Tensor? cu_seqlens_k=None,
@@ -24,7 +25,7 @@ FORWARD = f"""forward(Tensor q, Tensor k, Tensor v,
   Tensor? seqused_q=None, Tensor? seqused_k=None, Tensor? page_table=None,
   float dropout_p=0.0, Tensor? rng_state=None, bool return_probs=False,
   int attention_chunk=0, Tensor? q_descale=None, Tensor? k_descale=None, Tensor? v_descale=None,
-  int pack_gqa=-1, int sm_margin=0) -> (Tensor, Tensor, Tensor)"""
+  int pack_gqa=-1, int sm_margin=0, bool deterministic=False) -> (Tensor, Tensor, Tensor)"""
 
 _KVCACHE = """{name}(Tensor q, {k_cache} k_cache, {v_cache} v_cache,
   Tensor? seqused_k=None, Tensor? page_table=None, bool causal=False, float? softmax_scale=None,

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from ._common import ops
 from ._common.allocate import JOINED_HEADS, STACKED_QKV
-from ._common.attention import attend, attend_dense, attend_kvcache, wants_grad
-from ._common.autograd import refuse_gradient
+from ._common.attention import attend, attend_dense, attend_kvcache
+from ._common.autograd import refuse_gradient, wants_grad
 from ._common.errors import InvalidArgument
 from ._common.request import (
     Extras,
