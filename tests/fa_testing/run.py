@@ -18,9 +18,10 @@ from fa_testing.compare import compare, ratios
 from fa_testing.error_model import Precision
 from fa_testing.expected import Expected, expect, out_dtype
 from fa_testing.extra_results import check_partials, check_probs
+from fa_testing.fill import DTYPES
 from fa_testing.guard import Guard
 from fa_testing.inputs import Inputs, build_inputs
-from fa_testing.same_dtype import compare_with_plain, plain_results
+from fa_testing.same_dtype import compare_with_plain, has_attention, plain_results
 
 
 @dataclass
@@ -81,7 +82,7 @@ def check_types(report: Report, outcome: Outcome, x: Inputs) -> None:
 
 
 def check_plain(report: Report, x: Inputs, outcome: Outcome, expected: Expected) -> None:
-    """The secondary check; PyTorch has no attention in fp8 to compare with."""
+    """The secondary check."""
     exact = expected
     if report.case.dt != "fp32":
         precision = Precision(out=torch.float64, saved=x.q.dtype)
@@ -124,7 +125,7 @@ def run_case(case: Case, wheel: Wheel, plain: bool = True) -> Report:
     check_results(report, outcome, expected)
     extra = check_probs(case, outcome, expected) + check_partials(case, outcome, expected)
     report.problems += [str(mismatch) for mismatch in extra]
-    if plain and case.dt != "fp8" and not report.problems:
+    if plain and has_attention(DTYPES[case.dt]) and not report.problems:
         check_plain(report, reference, outcome, expected)
     return report
 

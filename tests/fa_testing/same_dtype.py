@@ -6,6 +6,7 @@ It says nothing about how a kernel rounds, so it guards the error model itself.
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -24,6 +25,17 @@ FACTOR = 2.0
 # comparison allows on top what fp32 arithmetic, the saved output (from which every FlashAttention
 # recomputes rowsum(dout * out)) and some units of the result's dtype explain.
 FLOOR_UNITS = 4.0
+
+
+@cache
+def has_attention(dtype: torch.dtype) -> bool:
+    """Whether this torch can compute attention in `dtype`: not in fp8, in old versions not in fp16."""
+    x = torch.ones(1, 1, 1, dtype=torch.float32).to(dtype)
+    try:
+        torch.softmax(x @ x, dim=2)
+    except RuntimeError:
+        return False
+    return dtype != torch.float8_e4m3fn
 
 
 def plain_attention(
