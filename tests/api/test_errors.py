@@ -231,7 +231,6 @@ def cache_call() -> dict[str, Any]:
     }
 
 
-META = {"device": "meta"}
 CACHE = {
     "no room": Bad(
         {"cache_seqlens": ints(3, 7)}, r"k_cache: got 8 tokens .* at least 9 for entry 1"
@@ -239,7 +238,7 @@ CACHE = {
     "lengths negative": Bad({"cache_seqlens": ints(-1, 3)}, r"cache_seqlens.*-1"),
     "lengths shape": Bad({"cache_seqlens": ints(3)}, r"cache_seqlens\)?: got shape \[1\]"),
     "lengths dtype": Bad({"cache_seqlens": torch.tensor([3, 6])}, r"cache_seqlens.*int64"),
-    "lengths device": Bad({"cache_seqlens": torch.empty(2, dtype=INT, **META)}, r"meta"),
+    "lengths device": Bad({"cache_seqlens": torch.empty(2, dtype=INT, device="meta")}, r"meta"),
     "lengths text": Bad({"cache_seqlens": "3"}, r"cache_seqlens: got '3' of type str"),
     "lengths missing": Bad({"cache_seqlens": None}, r"cache_seqlens: got None"),
     "int negative": Bad({"cache_seqlens": -1}, r"cache_seqlens.*-1"),
@@ -247,14 +246,14 @@ CACHE = {
     "k missing": Bad({"k": None}, r"v: got a tensor"),
     "k shape": Bad({"k": normal(2, 2, 4, 16)}, r"k: got shape \[2, 2, 4, 16\]"),
     "k dtype": Bad({"k": normal(2, 2, 2, 16).half()}, r"k: got dtype float16"),
-    "k device": Bad({"k": torch.empty(2, 2, 2, 16, **META)}, r"meta"),
+    "k device": Bad({"k": torch.empty(2, 2, 2, 16, device="meta")}, r"meta"),
     "v tokens": Bad({"v": normal(2, 1, 2, 16)}, r"v: got 1 new tokens, expected 2"),
     "cache stride": Bad(
         {"k_cache": normal(2, 8, 2, 32)[..., ::2]}, r"k_cache: got stride 2 in the last dimension"
     ),
     "v_cache stride": Bad({"v_cache": normal(2, 8, 2, 32)[..., ::2]}, r"v_cache: got stride 2"),
     "cache list": Bad({"k_cache": [1]}, r"k_cache: got \[1\] of type list"),
-    "cache device": Bad({"v_cache": torch.empty(2, 8, 2, 16, **META)}, r"meta"),
+    "cache device": Bad({"v_cache": torch.empty(2, 8, 2, 16, device="meta")}, r"meta"),
     "cache dtype": Bad({"k_cache": normal(2, 8, 2, 16).half()}, r"k.*float16, expected float32"),
     "row": Bad({"cache_batch_idx": ints(0, 2)}, r"cache_batch_idx.*2"),
     "row negative": Bad({"cache_batch_idx": ints(-1, 0)}, r"cache_batch_idx.*-1"),
@@ -372,7 +371,50 @@ def test_metadata_of_another_call(v3: Wheel) -> None:
     _cache(v3, Bad({"scheduler_metadata": metadata}, r"scheduler_metadata"))
 
 
-COMBINE = {
+# Fields of the tensor that fit this call, each with values that do not.
+METADATA_FIELDS = [
+    ("format", (0,)),
+    ("batch_size", (3, -2)),
+    ("num_heads_q", (2,)),
+    ("num_heads_kv", (4,)),
+    ("headdim", (8,)),
+    ("headdim_v", (8,)),
+    ("qkv_dtype", (2, -1)),
+    ("page_size", (4,)),
+    ("has_softcap", (1,)),
+    (r"window_size\[0\]", (-2,)),
+    (r"window_size\[1\]", (-(2**31),)),
+    ("attention_chunk", (-1,)),
+    ("num_splits", (-3, -1, 257, 1_000_000)),
+    ("pack_gqa", (-2, 2)),
+    ("sm_margin", (-1,)),
+]
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [(i, value) for i, (_, values) in enumerate(METADATA_FIELDS) for value in values],
+)
+def test_metadata_that_was_changed(v3: Wheel, place: int, value: int) -> None:
+    lengths = ints(3, 6)
+    metadata = v3.module.get_scheduler_metadata(2, 2, 8, 4, 2, 16, lengths, torch.float32)
+    assert len(metadata) == len(METADATA_FIELDS)
+    v3.module.flash_attn_with_kvcache(**cache_call(), scheduler_metadata=metadata)
+    metadata[place] = value
+    words = rf"scheduler_metadata: got {METADATA_FIELDS[place][0]} {value}, expected "
+    _cache(v3, Bad({"scheduler_metadata": metadata}, words))
+
+
+def test_largest_metadata_is_read(v3: Wheel) -> None:
+    """What get_scheduler_metadata takes, the call takes."""
+    huge = {"window_size": (2**31, 2**31), "attention_chunk": 2**31, "sm_margin": 2**31}
+    metadata = v3.module.get_scheduler_metadata(
+        2, 2, 8, 4, 2, 16, ints(3, 6), torch.float32, num_splits=256, **huge
+    )
+    v3.module.flash_attn_with_kvcache(**cache_call(), scheduler_metadata=metadata, **huge)
+
+
+COMBINE: dict[str, tuple[dict[str, Any], str]] = {
     "rank": ({"out_partial": normal(3, 5, 4, 16)}, r"out_partial: got shape \[3, 5, 4, 16\]"),
     "dtype": ({"out_partial": normal(3, 2, 5, 4, 16).half()}, r"float16"),
     "lse shape": ({"lse_partial": normal(3, 2, 4, 5)}, r"lse_partial.*\[3, 2, 4, 5\]"),
@@ -393,7 +435,7 @@ def test_combine(v3: Wheel, name: str) -> None:
         assert torch.count_nonzero(changes["out"]) == 0 or name == "out dtype"
 
 
-METADATA = {
+METADATA: dict[str, tuple[dict[str, Any], str]] = {
     "lengths": ({"cache_seqlens": ints(1)}, r"cache_seqlens"),
     "lengths dtype": ({"cache_seqlens": torch.tensor([1, 2])}, r"cache_seqlens.*int64"),
     "lengths list": ({"cache_seqlens": [1, 2]}, r"cache_seqlens: got \[1, 2\] of type list"),

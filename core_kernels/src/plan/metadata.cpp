@@ -1,5 +1,8 @@
 #include "problem/metadata.h"
 
+#include <algorithm>
+#include <limits>
+
 #include "fa/attention.h"
 #include "problem/checks.h"
 
@@ -8,6 +11,11 @@ namespace {
 
 int32_t window_side(int64_t side) {
   return side < 0 || side > 0x7ffffffe ? -1 : static_cast<int32_t>(side);
+}
+
+// For values that have the same meaning from some size on.
+int32_t at_most_int32(int64_t value) {
+  return static_cast<int32_t>(std::min<int64_t>(value, std::numeric_limits<int32_t>::max()));
 }
 
 }  // namespace
@@ -23,8 +31,9 @@ Status make_metadata(const MetadataCall& call, std::vector<int32_t>* metadata) {
                  call.value_dim <= kMaxHeadDim,
              "headdim: got ", call.head_dim, " and ", call.value_dim, ", expected 1 to ",
              kMaxHeadDim);
-  FA_REQUIRE(call.options.num_splits >= 0 && call.options.num_splits <= 256, "num_splits: got ",
-             call.options.num_splits, ", expected 0 (automatic) to 256");
+  FA_REQUIRE(call.options.num_splits >= 0 && call.options.num_splits <= kMaxSplits,
+             "num_splits: got ", call.options.num_splits, ", expected 0 (automatic) to ",
+             kMaxSplits);
   FA_REQUIRE(call.options.sm_margin >= 0, "sm_margin: got ", call.options.sm_margin,
              ", expected >= 0");
   FA_REQUIRE(call.mask.attention_chunk >= 0, "attention_chunk: got ", call.mask.attention_chunk,
@@ -46,10 +55,10 @@ Status make_metadata(const MetadataCall& call, std::vector<int32_t>* metadata) {
                call.has_softcap ? 1 : 0,
                window_side(call.mask.window_left),
                window_side(right),
-               static_cast<int32_t>(call.mask.attention_chunk),
+               at_most_int32(call.mask.attention_chunk),
                static_cast<int32_t>(splits),
                call.options.pack_gqa,
-               static_cast<int32_t>(call.options.sm_margin)};
+               at_most_int32(call.options.sm_margin)};
   return {};
 }
 

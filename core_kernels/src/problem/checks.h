@@ -10,6 +10,7 @@
 namespace fa {
 
 inline constexpr int64_t kMaxHeadDim = 512;
+inline constexpr int32_t kMaxSplits = 256;
 inline constexpr int64_t kAny = -1;  // in an expected shape: any size
 
 Status check_device(const char* name, const TensorView& view, Device device);

@@ -1,5 +1,7 @@
 #include "problem/metadata.h"
 
+#include <limits>
+
 #include "problem/checks.h"
 
 namespace fa {
@@ -8,6 +10,14 @@ static constexpr const char* kFieldNames[MetadataForm::kFieldCount] = {
     "format",         "batch_size",      "num_heads_q", "num_heads_kv", "headdim",
     "headdim_v",      "qkv_dtype",       "page_size",   "has_softcap",  "window_size[0]",
     "window_size[1]", "attention_chunk", "num_splits",  "pack_gqa",     "sm_margin"};
+
+struct Range {
+  int32_t low, high;
+};
+static constexpr int32_t kAnySize = std::numeric_limits<int32_t>::max();
+// Of the fields from kWindowLeft on.
+static constexpr Range kRanges[MetadataForm::kFieldCount - MetadataForm::kWindowLeft] = {
+    {-1, kAnySize}, {-1, kAnySize}, {0, kAnySize}, {0, kMaxSplits}, {-1, 1}, {0, kAnySize}};
 
 Status read_metadata(const TensorView& view, ForwardProblem* problem) {
   if (!view.defined) return {};
@@ -19,7 +29,7 @@ Status read_metadata(const TensorView& view, ForwardProblem* problem) {
   FA_RETURN_IF_ERROR(check_last_stride("scheduler_metadata", view));
   const int32_t* values = int32_data(view);
   // Only what must agree for the plan to be usable; windows are clamped by lengths, so they are
-  // informative.
+  // informative. The user owns the tensor: whatever is in it is checked like an argument.
   int32_t expected[MetadataForm::kHasSoftcap + 1] = {MetadataForm::kMagicValue,
                                                      g.batch,
                                                      g.q_heads,
@@ -32,6 +42,11 @@ Status read_metadata(const TensorView& view, ForwardProblem* problem) {
   for (int i = 0; i <= MetadataForm::kHasSoftcap; ++i) {
     FA_REQUIRE(values[i] == expected[i], "scheduler_metadata: got ", kFieldNames[i], " ", values[i],
                ", expected ", expected[i], " as in this call");
+  }
+  for (int i = MetadataForm::kWindowLeft; i < MetadataForm::kFieldCount; ++i) {
+    const Range& range = kRanges[i - MetadataForm::kWindowLeft];
+    FA_REQUIRE(values[i] >= range.low && values[i] <= range.high, "scheduler_metadata: got ",
+               kFieldNames[i], " ", values[i], ", expected ", range.low, " to ", range.high);
   }
   PlanOptions& options = problem->options;
   FA_REQUIRE(options.num_splits == 0 || options.num_splits == values[MetadataForm::kSplits],

@@ -189,7 +189,7 @@ static Status check_probs(const ForwardCall& call, const Geometry& g) {
 
 static Status check_options(const ForwardCall& call, ForwardProblem* problem) {
   const PlanOptions& options = call.options;
-  int64_t limit = call.api == Api::kV2 ? 128 : 256;
+  int64_t limit = call.api == Api::kV2 ? 128 : kMaxSplits;
   FA_REQUIRE(options.num_splits >= 0 && options.num_splits <= limit, "num_splits: got ",
              options.num_splits, ", expected 0 (automatic) to ", limit);
   FA_REQUIRE(options.sm_margin >= 0, "sm_margin: got ", options.sm_margin, ", expected >= 0");
