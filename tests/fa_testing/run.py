@@ -46,7 +46,7 @@ class Report:
 
 def rerun_command(case: Case) -> str:
     entry = {2: "tests/test_flash_attn_npu.py", 3: "tests/test_flash_attn_npu_v3.py"}[case.api]
-    return f"pytest -q -s {entry} --repro '{case}'"
+    return f"pytest -q -s {entry} -k repro --repro '{case}'"
 
 
 def check_results(report: Report, outcome: Outcome, expected: Expected) -> None:
