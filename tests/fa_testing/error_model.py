@@ -135,7 +135,6 @@ class BackwardError:
     dv: Tensor
     dqv: Tensor | None
     dsink: Tensor | None
-    softmax_d: Tensor  # [H, n]
 
 
 def backward_error(
@@ -191,7 +190,6 @@ def backward_error(
         dv=tokens_first(dv, kv_heads) + rounding(precision.out, g.dv),
         dqv=dqv,
         dsink=sink_error(a, g, dlse_size, rho, delta_error),
-        softmax_d=delta_error + U32 * (g.delta.abs() + dlse_size),
     )
 
 

@@ -27,7 +27,6 @@ class Defects:
     round_p: bool = False  # P in the input dtype
     drop_key: int = -1
     drop_tile: int = -1
-    truncate_out: bool = False  # rounding towards zero
     forget_rescale: bool = False
     half_scores: bool = False  # scores in the input dtype
 
@@ -74,12 +73,7 @@ def emulate_forward(
         out = out + dot(p, v[:, keys].transpose(1, 2))
         top = new_top
     result = out / total.masked_fill(total == 0, 1.0)[:, :, None]
-    rounded = result.to(dtype)
-    if defects.truncate_out:
-        down = torch.nextafter(rounded.float(), torch.zeros(())).to(dtype)
-        smaller = (rounded.float().abs() > result.abs()) & (dtype != torch.float32)
-        rounded = torch.where(smaller, down, rounded)
-    return rounded, torch.log(total) + top
+    return result.to(dtype), torch.log(total) + top
 
 
 def emulate_backward(
