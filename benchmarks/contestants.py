@@ -61,8 +61,9 @@ def _peers(case: Case, x: Inputs) -> dict[str, Call]:
         return _layouts(case, q, k, v)
     peers = {"sdpa, padded": _padded(case, sequences)}
     loops = [_layouts(case, *(t[None] for t in sequence)) for sequence in sequences]
-    for name in set.intersection(*(set(loop) for loop in loops)):
-        peers[f"{name}, one by one"] = _one_by_one([loop[name] for loop in loops])
+    for name in loops[0]:
+        if all(name in loop for loop in loops):
+            peers[f"{name}, one by one"] = _one_by_one([loop[name] for loop in loops])
     return peers
 
 

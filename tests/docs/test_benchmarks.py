@@ -75,14 +75,14 @@ def test_backward_contestants_compute_the_same(monkeypatch: pytest.MonkeyPatch) 
             assert torch.allclose(mine, theirs, atol=2e-6), name
 
 
-def test_peers_get_the_layouts_they_like() -> None:
-    grouped = {"sdpa", "sdpa, heads repeated"}
-    decoding = {*grouped, "sdpa, heads folded"}
-    assert set(contestants(parse_case(PEERS_CASES[5]))) == {OURS, *decoding}
-    ragged = {"sdpa, padded", *(f"{name}, one by one" for name in grouped)}
-    assert set(contestants(parse_case(PEERS_CASES[4]))) == {OURS, *ragged}
-    uneven = {"sdpa, padded", *(f"{name}, one by one" for name in decoding)}
-    assert set(contestants(parse_case(PEERS_CASES[6]))) == {OURS, *uneven}
+def test_peers_get_the_layouts_they_like_in_order() -> None:
+    grouped = ["sdpa", "sdpa, heads repeated"]
+    decoding = [*grouped, "sdpa, heads folded"]
+    assert list(contestants(parse_case(PEERS_CASES[5]))) == [OURS, *decoding]
+    ragged = ["sdpa, padded", *(f"{name}, one by one" for name in grouped)]
+    assert list(contestants(parse_case(PEERS_CASES[4]))) == [OURS, *ragged]
+    uneven = ["sdpa, padded", *(f"{name}, one by one" for name in decoding)]
+    assert list(contestants(parse_case(PEERS_CASES[6]))) == [OURS, *uneven]
 
 
 @pytest.mark.parametrize("words", ["softcap=2.0", "sink", "chunk=4"])
