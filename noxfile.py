@@ -269,14 +269,16 @@ def tidy(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """mypy, strict, over the packages, the build, benchmarks, docs and what the tests share."""
+    """mypy, strict, over all Python of the repository."""
     _share_torch(session)
     session.install(*_group("types"))
-    for package in (*IMPORTS.values(), "build_support", "fa_testing", "lint"):
+    for package in (*IMPORTS.values(), "build_support"):
         session.run("mypy", "-p", package)
+    for hook in _files("packages/*/hatch_build.py"):
+        session.run("mypy", hook)
     session.run("mypy", "noxfile.py", "dev")
     session.run("mypy", *_files("tests/packaging/*.py"))
-    session.run("mypy", *_files("benchmarks/*.py", "docs/*.py", "tests/docs/*.py"))
+    session.run("mypy", *_files("benchmarks/*.py", "docs/*.py", "tests/*.py", ":!tests/packaging"))
 
 
 @nox.session

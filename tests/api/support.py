@@ -45,6 +45,12 @@ def leaf(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tens
     return normal(*shape, seed=seed, dtype=dtype).requires_grad_()
 
 
+def gradient(x: Tensor) -> Tensor:
+    """What a backward left in `x`."""
+    assert x.grad is not None
+    return x.grad
+
+
 def reference(
     q: Tensor,
     k: Tensor,

@@ -309,7 +309,7 @@ def test_exported_programs_have_gradients(wheel: Wheel, operator: str, strict: b
     gradients = []
     for module in (exported, block):
         loss = (module(x) * normal(2, 9, 64, seed=1)).sum()
-        gradients.append(torch.autograd.grad(loss, module.project.parameters()))
+        gradients.append(torch.autograd.grad(loss, list(module.project.parameters())))
     for a, b in zip(*gradients, strict=True):
         torch.testing.assert_close(a, b)
 

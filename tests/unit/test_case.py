@@ -76,7 +76,7 @@ def test_layouts_keep_values(layout: str, dtype: torch.dtype) -> None:
 
 def test_fills_differ_and_are_finite() -> None:
     base = Case(b=1, sq=40, skv=40, hq=2, hkv=2, d=16)
-    seen = []
+    seen: list[tuple[Tensor, Tensor]] = []
     for fill in FILLS:
         x = build_inputs(base.replace(fill=fill))
         assert bool(torch.isfinite(x.q).all() and torch.isfinite(x.k).all())

@@ -117,9 +117,9 @@ def test_forward_equals_sdpa(causal: bool, grouped: bool) -> None:
     if not grouped:
         k, v = k.repeat_interleave(2, 1), v.repeat_interleave(2, 1)
     a = attend(q, k, v, Mask(right=0 if causal else -1), Scoring(8**-0.5))
-    heads = [t.transpose(0, 1)[None] for t in (q, k, v)]
+    query, key, value = (t.transpose(0, 1)[None] for t in (q, k, v))
     expected = torch.nn.functional.scaled_dot_product_attention(
-        *heads, is_causal=causal, enable_gqa=True
+        query, key, value, is_causal=causal, enable_gqa=True
     )
     torch.testing.assert_close(a.out, expected[0], rtol=1e-12, atol=1e-12)
 
