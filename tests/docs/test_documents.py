@@ -12,17 +12,10 @@ from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = sorted(
-    path
-    for pattern in ("*.md", "docs/**/*.md", "benchmarks/*.md", "packages/*/*.md")
-    for path in ROOT.glob(pattern)
-)
+from lint.tree import ROOT, relative, tracked
+
+DOCUMENTS = tracked("*.md")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-def name_of(path: Path) -> str:
-    return str(path.relative_to(ROOT))
 
 
 def commands(text: str) -> list[str]:
@@ -44,7 +37,7 @@ def nox_sessions() -> set[str]:
     return {f.name for f in functions if any("session" in ast.dump(d) for d in f.decorator_list)}
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=name_of)
+@pytest.mark.parametrize("path", DOCUMENTS, ids=relative)
 def test_commands_exist(path: Path) -> None:
     for line in commands(path.read_text(encoding="utf-8")):
         program, *words = line.split()
