@@ -29,7 +29,7 @@ FLOOR_UNITS = 4.0
 
 @cache
 def has_attention(dtype: torch.dtype) -> bool:
-    """Whether this torch can compute attention in `dtype`: not in fp8, in old versions not in fp16."""
+    """Whether this torch can compute attention in `dtype`: not in fp8, if it is old not in fp16."""
     x = torch.ones(1, 1, 1, dtype=torch.float32).to(dtype)
     try:
         torch.softmax(x @ x, dim=2)
