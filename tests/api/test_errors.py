@@ -188,6 +188,15 @@ VARLEN_V2 = {
     "no lengths": Bad({"cu_seqlens_k": None}, r"cu_seqlens_k: got None"),
     "page id": Bad({"block_table": ints(0, 7).reshape(2, 1)}, r"7"),
     "page id negative": Bad({"block_table": ints(-1, 0).reshape(2, 1)}, r"-1"),
+    # Far beyond the table: its end must be noticed before the values behind it are read.
+    "pages": Bad(
+        {
+            "block_table": ints(0, 0).reshape(2, 1),
+            "cu_seqlens_k": ints(0, 10**9, 10**9),
+            "max_seqlen_k": 10**9,
+        },
+        r"page_table: got 5 tokens per entry .* at least 1000000000",
+    ),
 }
 VARLEN_V3 = {
     "used": Bad({"seqused_k": ints(4, 6)}, r"seqused_k.*6"),

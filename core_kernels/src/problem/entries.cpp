@@ -74,6 +74,10 @@ static Status append_range(const ForwardCall& call, int64_t index, int64_t capac
 static Status check_pages(const PagedLayout& paged, const BatchEntry& entry, int64_t index,
                           int64_t end) {
   if (!paged.page_table || end <= entry.kv_begin) return {};
+  int64_t capacity = paged.max_pages * paged.page_size;
+  FA_REQUIRE(end <= capacity, "page_table: got ", capacity,
+             " tokens per entry (pages times page size), expected at least ", end, " for entry ",
+             index, " of the block_table");
   const int32_t* pages = paged.page_table + entry.kv_row * paged.row_stride;
   for (int64_t i = entry.kv_begin / paged.page_size; i * paged.page_size < end; ++i) {
     FA_REQUIRE(pages[i] >= 0 && pages[i] < paged.num_pages, "page_table: got page ", pages[i],
@@ -138,11 +142,6 @@ Status forward_entries(const ForwardCall& call, const PagedLayout& paged, Geomet
   geometry->entries.reserve(static_cast<size_t>(geometry->batch));
   for (int64_t i = 0; i < geometry->batch; ++i) {
     FA_RETURN_IF_ERROR(forward_entry(call, paged, q_side, kv_side, geometry, i));
-    const BatchEntry& entry = geometry->entries.back();
-    FA_REQUIRE(!paged_kv || entry.kv_begin + entry.kv_len <= geometry->kv_tokens,
-               "page_table: got ", geometry->kv_tokens,
-               " tokens per entry (pages times page size), expected at least ",
-               entry.kv_begin + entry.kv_len, " for entry ", i, " of the block_table");
   }
   record_maxima(geometry);
   return {};

@@ -18,7 +18,6 @@ from . import cpu, ops
 from .allocate import JOINED_HEADS, SEPARATE, STACKED_KV, STACKED_QKV
 from .errors import NotSupported
 from .request import Options
-from .schemas import DEFAULT_SPLITS
 
 _is_grad_enabled = torch.is_grad_enabled
 
@@ -225,29 +224,13 @@ def _below(operator: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+def _defaults(function: Callable[..., Any]) -> dict[str, Any]:
+    """Names of the parameters in their order, with their defaults."""
+    return {name: p.default for name, p in inspect.signature(function).parameters.items()}
+
+
 _forward_dense, _forward = _below(ops.forward_dense), _below(ops.forward)
-
-
-def _differentiate_dense(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    causal: bool = False,
-    softmax_scale: float | None = None,
-    num_splits: int = DEFAULT_SPLITS,
-    window_left: int = -1,
-    window_right: int = -1,
-    softcap: float = 0.0,
-    deterministic: bool = False,
-) -> Any:
-    """Autograd kernel of `ops.forward_dense`."""
-    options = causal, softmax_scale, num_splits, window_left, window_right, softcap
-    if not wants_grad(q, k, v):
-        return _forward_dense(q, k, v, *options)
-    return DenseAttention.apply(_forward_dense, q, k, v, (deterministic, True, *options))
-
-
-_DEFAULTS = {name: p.default for name, p in inspect.signature(cpu.attend).parameters.items()}
+_DENSE_ARGUMENTS, _ARGUMENTS = _defaults(cpu.forward_dense), _defaults(cpu.attend)
 _TENSORS = (
     *("q", "k", "v", "cu_seqlens_q", "cu_seqlens_k", "seqused_q", "seqused_k"),
     *("alibi_slopes", "learnable_sink", "qv", "page_table"),
@@ -255,9 +238,19 @@ _TENSORS = (
 )
 
 
+def _differentiate_dense(*arguments: Any) -> Any:
+    """Autograd kernel of `ops.forward_dense`."""
+    if not wants_grad(*arguments[:3]):
+        return _forward_dense(*arguments)
+    given = _DENSE_ARGUMENTS | dict(zip(_DENSE_ARGUMENTS, arguments, strict=False))
+    deterministic = given.pop("deterministic")
+    q, k, v, *options = given.values()
+    return DenseAttention.apply(_forward_dense, q, k, v, (deterministic, True, *options))
+
+
 def _differentiate(*arguments: Any) -> Any:
     """Autograd kernel of `ops.forward`."""
-    given = _DEFAULTS | dict(zip(_DEFAULTS, arguments, strict=False))
+    given = _ARGUMENTS | dict(zip(_ARGUMENTS, arguments, strict=False))
     if not wants_grad(*(given[name] for name in ("q", "k", "v", "qv", "learnable_sink"))):
         return _forward(*arguments)
     options = Options(**{name: given[name] for name in Options._fields})
