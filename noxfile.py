@@ -29,11 +29,15 @@ GROUPS = nox.project.load_toml(ROOT / "pyproject.toml")
 TORCH = {"3.10": ["2.9.0"], "3.11": ["2.13.0", "2.9.0"], "3.12": ["2.9.0"], "3.13": ["2.9.0"]}
 WHEELS = {"v2": "flash-attn-npu-v2", "v3": "flash-attn-npu-v3"}
 IMPORTS = {"v2": "flash_attn", "v3": "flash_attn_interface"}
+# The Python that runs nox, so one that is there. With its usual torch it also runs the tests that
+# are marked `once`.
+MAIN = f"{sys.version_info[0]}.{sys.version_info[1]}"
 # What is not asked of one wheel under one torch: other sessions', and the other wheel's.
 _OTHERS = ("--ignore=tests/lint", "--ignore=tests/packaging", "--ignore=tests/docs")
 SUITES = {
     "v2": ("tests", *_OTHERS, "--ignore=tests/test_flash_attn_npu_v3.py"),
-    "v3": ("tests", *_OTHERS, "--ignore=tests/test_flash_attn_npu.py"),
+    # tests/unit is about the test support and needs no wheel: v2's session has it.
+    "v3": ("tests", *_OTHERS, "--ignore=tests/test_flash_attn_npu.py", "--ignore=tests/unit"),
     "both": ("tests", *_OTHERS),
 }
 
@@ -84,7 +88,7 @@ def _group(name: str) -> tuple[str, ...]:
 
 def _python(session: nox.Session) -> str:
     """Version like 3.11 of the session's Python: its own or, if it asks for none, that of nox."""
-    return str(session.python or f"{sys.version_info[0]}.{sys.version_info[1]}")
+    return str(session.python or MAIN)
 
 
 def _files(*patterns: str) -> list[str]:
@@ -178,9 +182,8 @@ def dev(session: nox.Session) -> None:
     if not python.exists():
         session.run(sys.executable, "-m", "venv", ROOT / ".venv", external=True)
     pip = (str(python), "-m", "pip", "install", "--quiet")
-    torch = TORCH[f"{sys.version_info[0]}.{sys.version_info[1]}"][0]
     tools = [*_group("native-build"), *cmake.missing_tools()]
-    session.run(*pip, f"torch=={torch}", *_group("test"), *tools, external=True)
+    session.run(*pip, f"torch=={TORCH[MAIN][0]}", *_group("test"), *tools, external=True)
     for package in WHEELS.values():
         editable = ("--no-build-isolation", "--no-deps", "-e", f"packages/{package}")
         session.run(*pip, *editable, external=True)
@@ -197,7 +200,8 @@ def _test_session(python: str, torches: list[str]) -> None:
         """Tests one wheel; arguments go to pytest, as in: nox -s test-3.11 -- -k paged."""
         _share_torch(session, torch)
         _install_wheels(session, wheel)
-        _pytest(session, *SUITES[wheel])
+        marks = () if python == MAIN and torch == TORCH[python][0] else ("-m", "not once")
+        _pytest(session, *SUITES[wheel], *marks)
 
 
 for _python_version, _torch_versions in TORCH.items():

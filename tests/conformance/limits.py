@@ -22,6 +22,7 @@ USED = 40  # keys at the far end that a test attends to
 MAP_NORESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000)
 
 
+@pytest.mark.once
 @pytest.mark.slow
 def test_extra_memory_of_a_long_sequence(wheel: Wheel) -> None:
     """Forward and backward at S = 32768, one head, D = 128 need less than 200 MB."""
@@ -72,6 +73,7 @@ def last_keys(wheel: Wheel, q: Tensor, cache: Tensor, pages: Tensor | None = Non
     return out
 
 
+@pytest.mark.once
 @pytest.mark.slow
 def test_tokens_beyond_32_bit_offsets(wheel: Wheel, cache: Tensor) -> None:
     q = normal(1, 3, 2 * HEADS, DIM, seed=2)
@@ -80,6 +82,7 @@ def test_tokens_beyond_32_bit_offsets(wheel: Wheel, cache: Tensor) -> None:
     assert torch.equal(last_keys(wheel, q, cache), expected)
 
 
+@pytest.mark.once
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [1, 64])
 def test_pages_beyond_32_bit_offsets(wheel: Wheel, cache: Tensor, page: int) -> None:
@@ -89,6 +92,7 @@ def test_pages_beyond_32_bit_offsets(wheel: Wheel, cache: Tensor, page: int) -> 
     assert torch.equal(last_keys(wheel, q, paged, pages), last_keys(wheel, q, cache))
 
 
+@pytest.mark.once
 @pytest.mark.slow
 def test_append_beyond_32_bit_offsets(wheel: Wheel) -> None:
     """A new key lands at its token, not at that address modulo 2^32."""
@@ -107,6 +111,7 @@ def test_append_beyond_32_bit_offsets(wheel: Wheel) -> None:
     assert torch.equal(out, wheel.module.flash_attn_func(k, k, v))
 
 
+@pytest.mark.once
 @pytest.mark.slow
 def test_heads_beyond_32_bit_offsets(wheel: Wheel) -> None:
     """Strides of more than 2^31 elements, forward and backward."""

@@ -35,6 +35,7 @@ def build_mutants(package: Path, target: Path) -> Path:
     return site
 
 
+@pytest.mark.once
 @pytest.mark.slow
 def test_every_mutant_is_caught(wheel: Wheel, tmp_path: Path, pytestconfig: pytest.Config) -> None:
     package = TESTS.parent / PACKAGES[wheel.api]
