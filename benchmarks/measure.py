@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 
+Clock = Callable[[], float]  # seconds
+
 MIN_ROUNDS = 5
 SAMPLE_SECONDS = 0.01  # a sample repeats its function until it lasts about this long
 
@@ -42,7 +44,11 @@ class Race:
         return statistics.median(rounds), _mad(rounds)
 
 
-def race(contestants: Mapping[str, Callable[[], object]], seconds: float) -> Race:
+def race(
+    contestants: Mapping[str, Callable[[], object]],
+    seconds: float,
+    clock: Clock = time.perf_counter,
+) -> Race:
     """Times every contestant for about `seconds` in all; they take turns in changing order."""
     repeats = {name: _calibrate(call) for name, call in contestants.items()}
     samples: dict[str, list[float]] = {name: [] for name in contestants}
@@ -51,7 +57,7 @@ def race(contestants: Mapping[str, Callable[[], object]], seconds: float) -> Rac
     rounds = 0
     while rounds < MIN_ROUNDS or time.perf_counter() < end:
         for name in order:
-            samples[name].append(_sample(contestants[name], repeats[name]))
+            samples[name].append(_sample(contestants[name], repeats[name], clock))
         order.append(order.pop(0))
         rounds += 1
     timings = {name: _summary(values, repeats[name]) for name, values in samples.items()}
@@ -65,11 +71,11 @@ def _calibrate(call: Callable[[], object]) -> int:
     return max(1, int(SAMPLE_SECONDS / max(time.perf_counter() - start, 1e-7)))
 
 
-def _sample(call: Callable[[], object], repeats: int) -> float:
-    start = time.perf_counter()
+def _sample(call: Callable[[], object], repeats: int, clock: Clock) -> float:
+    start = clock()
     for _ in range(repeats):
         call()
-    return (time.perf_counter() - start) / repeats
+    return (clock() - start) / repeats
 
 
 def _summary(samples: list[float], repeats: int) -> Timing:
