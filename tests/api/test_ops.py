@@ -25,6 +25,7 @@ NAMES = [
     "forward_kvcache",
     "forward_kvcache_append",
     "backward",
+    "backward_into",
     "combine",
     "scheduler_metadata",
 ]
@@ -85,6 +86,17 @@ def backward_calls(wheel: Wheel) -> Iterator[tuple[Any, ...]]:
         out, lse = wheel.ops.forward_dense(*views)
         # A copy each, because opcheck wants separate inputs.
         yield out, None, *(x.clone() for x in views), out, lse, *options, packing
+
+
+def backward_into_calls(wheel: Wheel) -> Iterator[tuple[Any, ...]]:
+    q, k, v = normal(2, 5, 4, 16), normal(2, 7, 2, 16), normal(2, 7, 2, 24)
+    out, lse = wheel.ops.forward_dense(q, k, v)
+    yield out.clone(), q, k, v, out, lse, *(torch.empty_like(x) for x in (q, k, v))
+    x, y, z = normal(6, 4, 16), normal(6, 2, 16), normal(6, 2, 16, seed=1)
+    packed = CU_SEQLENS, CU_SEQLENS, 4, 4
+    out, lse, _ = wheel.ops.forward(x, y, z, *packed)
+    gradients = (torch.empty_like(t) for t in (x, y, z))
+    yield out.clone(), x, y, z, out, lse, *gradients, False, None, True, -1, -1, 0.0, *packed
 
 
 def combine_calls(wheel: Wheel) -> Iterator[tuple[Any, ...]]:
@@ -179,7 +191,9 @@ def test_caches_are_declared_as_written(wheel: Wheel) -> None:
 
     assert written("forward_kvcache_append") == ["k_cache", "v_cache"]
     assert written("combine") == ["out"]
-    assert [name for name in NAMES if written(name)] == ["forward_kvcache_append", "combine"]
+    assert written("backward_into") == ["dq", "dk", "dv"]
+    writing = ["forward_kvcache_append", "backward_into", "combine"]
+    assert [name for name in NAMES if written(name)] == writing
 
 
 NPU = """

@@ -109,6 +109,16 @@ def extra_gradients(
     return dqv, q.new_empty(sink_shape, dtype=torch.float32)
 
 
+def softmax_d(q: Tensor, lse: Tensor, cu_seqlens_q: Tensor | None) -> Tensor:
+    """Returns room for rowsum(dout * out): fp32 [B, Hq, R(Sq)], R rounding up to 128, or packed
+    [Hq, Tq + 128 * B]; zero where no row is."""
+    if cu_seqlens_q is None:
+        batch, tokens, heads = q.shape[:3]
+        return lse.new_zeros((batch, heads, (tokens + 127) // 128 * 128))
+    tokens, heads = q.shape[:2]
+    return lse.new_zeros((heads, tokens + 128 * max(cu_seqlens_q.shape[0] - 1, 0)))
+
+
 def combined_lse(out_partial: Tensor) -> Tensor:
     """Returns lse [B, H, S] for partials [num_splits, B, S, H, Dv]."""
     if out_partial.dim() != 5:

@@ -17,6 +17,7 @@ from .allocate import (
     dropout_probs,
     extra_gradients,
     input_gradients,
+    softmax_d,
     split_partials,
 )
 from .errors import InvalidArgument
@@ -321,6 +322,52 @@ def backward(
     ))
     # fmt: on
     return *gradients.results, dqv, dsink
+
+
+def backward_into(
+    dout: Tensor,
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    out: Tensor,
+    lse: Tensor,
+    dq: Tensor,
+    dk: Tensor,
+    dv: Tensor,
+    causal: bool = False,
+    softmax_scale: float | None = None,
+    deterministic: bool = False,
+    window_left: int = -1,
+    window_right: int = -1,
+    softcap: float = 0.0,
+    cu_seqlens_q: Tensor | None = None,
+    cu_seqlens_k: Tensor | None = None,
+    max_seqlen_q: int = -1,
+    max_seqlen_k: int = -1,
+    alibi_slopes: Tensor | None = None,
+    seqused_q: Tensor | None = None,
+    seqused_k: Tensor | None = None,
+    dropout_p: float = 0.0,
+    rng_state: Tensor | None = None,
+    sm_margin: int = 0,
+) -> Tensor:
+    """Gradients of `forward`, written to the given dq, dk and dv; returns rowsum(dout * out)."""
+    attention_outputs(q, v, cu_seqlens_q is not None)  # refuses a q of another rank
+    delta = softmax_d(q, lse, cu_seqlens_q)
+    if softmax_scale is None:
+        softmax_scale = _default_scale(q)
+    # fmt: off
+    _call(native.backward, (
+        dout, q, k, v, None, out, lse, None,  # qv, dlse
+        dq, dk, dv, None, None, delta, rng_state,  # dqv, dsink
+        cu_seqlens_q, cu_seqlens_k, seqused_q, seqused_k, alibi_slopes, None,  # learnable_sink
+        softmax_scale, causal, window_left, window_right, 0, softcap, dropout_p,
+        max_seqlen_q, max_seqlen_k, deterministic, sm_margin, API, _threads(), _workspace,
+    ), dq, dk, dv, delta)
+    # fmt: on
+    for gradient in (dq, dk, dv):
+        _increment_version(gradient)
+    return delta
 
 
 def combine(out_partial: Tensor, lse_partial: Tensor, out: Tensor) -> Tensor:

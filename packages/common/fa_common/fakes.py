@@ -101,6 +101,12 @@ def backward(
     return *results, *allocate.extra_gradients(q, qv, learnable_sink)
 
 
+@_fake_of(cpu.backward_into)
+def backward_into(q: Tensor, lse: Tensor, cu_seqlens_q: Tensor | None = None, **_: Any) -> Any:
+    """Fake of `cpu.backward_into`."""
+    return allocate.softmax_d(q, lse, cu_seqlens_q)
+
+
 @_fake_of(cpu.combine)
 def combine(out_partial: Tensor, **_: Any) -> Any:
     """Fake of `cpu.combine`."""

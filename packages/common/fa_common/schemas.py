@@ -61,6 +61,15 @@ BACKWARD = """backward(Tensor dout, Tensor? dlse, Tensor q, Tensor k, Tensor v,
   float dropout_p=0.0, Tensor? rng_state=None, int attention_chunk=0, int sm_margin=0)
   -> (Tensor, Tensor, Tensor, Tensor, Tensor)"""
 
+BACKWARD_INTO = """backward_into(Tensor dout, Tensor q, Tensor k, Tensor v, Tensor out, Tensor lse,
+  Tensor(a!) dq, Tensor(b!) dk, Tensor(c!) dv,
+  bool causal=False, float? softmax_scale=None, bool deterministic=False,
+  int window_left=-1, int window_right=-1, float softcap=0.0,
+  Tensor? cu_seqlens_q=None, Tensor? cu_seqlens_k=None,
+  SymInt max_seqlen_q=-1, SymInt max_seqlen_k=-1, Tensor? alibi_slopes=None,
+  Tensor? seqused_q=None, Tensor? seqused_k=None,
+  float dropout_p=0.0, Tensor? rng_state=None, int sm_margin=0) -> Tensor"""
+
 COMBINE = "combine(Tensor out_partial, Tensor lse_partial, Tensor(a!) out) -> Tensor"
 
 SCHEDULER_METADATA = """scheduler_metadata(Tensor cache_seqlens, str dtype, int batch,
