@@ -282,7 +282,7 @@ def _kv_gradients(ctx: Any, dout: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _qkv_gradient(ctx: Any, dout: Tensor) -> Tensor:
-    q = ctx.saved_tensors[0]
+    q: Tensor = ctx.saved_tensors[0]
     dqkv = q.new_empty((*q.shape[:-2], 3, *q.shape[-2:]))
     _gradients(ctx, dout, *dqkv.unbind(-3))
     return dqkv

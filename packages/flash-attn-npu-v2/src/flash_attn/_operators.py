@@ -126,10 +126,12 @@ def _flash_attn_backward(
 ) -> Tensor:
     """Writes dq, dk, dv of padded attention; returns rowsum(dout * out) [B, Hq, R(Sq)]."""
     window = window_size_left, window_size_right
+    # fmt: off
     return _semi_public.backward(
-        *((dout, q, k, v, out, softmax_lse), (dq, dk, dv), _PADDED, dropout_p, softmax_scale),
-        *(causal, window, softcap, alibi_slopes, deterministic, rng_state),
+        (dout, q, k, v, out, softmax_lse), (dq, dk, dv), _PADDED, dropout_p, softmax_scale,
+        causal, window, softcap, alibi_slopes, deterministic, rng_state,
     )
+    # fmt: on
 
 
 def _varlen_backward_fake(dout: Tensor, q: Tensor, *rest: Any) -> Tensor:  # noqa: ARG001
@@ -165,10 +167,12 @@ def _flash_attn_varlen_backward(
     """Writes dq, dk, dv of packed attention; returns rowsum(dout * out) [Hq, Tq + 128 * B]."""
     lengths = cu_seqlens_q, cu_seqlens_k, max_seqlen_q, max_seqlen_k
     window = window_size_left, window_size_right
+    # fmt: off
     return _semi_public.backward(
-        *((dout, q, k, v, out, softmax_lse), (dq, dk, dv), lengths, dropout_p, softmax_scale),
-        *(causal, window, softcap, alibi_slopes, deterministic, rng_state),
+        (dout, q, k, v, out, softmax_lse), (dq, dk, dv), lengths, dropout_p, softmax_scale,
+        causal, window, softcap, alibi_slopes, deterministic, rng_state,
     )
+    # fmt: on
 
 
 _wrapped_flash_attn_forward = dispatched(_flash_attn_forward, "_flash_attn_forward")
