@@ -276,8 +276,9 @@ def types(session: nox.Session) -> None:
     """mypy, strict, over all Python of the repository."""
     _share_torch(session)
     session.install(*_group("types"))
-    for package in (*IMPORTS.values(), "build_support"):
+    for package in (*IMPORTS.values(), "flash_attn_3", "build_support"):
         session.run("mypy", "-p", package)
+    session.run("mypy", "-m", "flash_attn_config", "-m", "flash_attn_npu_v3")
     for hook in _files("packages/*/hatch_build.py"):
         session.run("mypy", hook)
     session.run("mypy", "noxfile.py", "dev")

@@ -75,5 +75,7 @@ PYTHON_MAY_IMPORT = {
     # einops: bert_padding offers its two functions to importers, if it is installed.
     "packages/flash-attn-npu-v2/src/flash_attn": {"torch", "einops"},
     "packages/flash-attn-npu-v3/src/flash_attn_interface": {"torch"},
+    # Names that clients look for; all of it is in the package above.
+    "packages/flash-attn-npu-v3/src/flash_attn_3": {"flash_attn_config", "flash_attn_interface"},
     "core_kernels/build_support": {"hatchling", "pybind11"},
 }

@@ -9,12 +9,17 @@ from ._common.errors import (
 )
 from ._version import __version__ as __npu_version__
 from .flash_attn_interface import (
+    _flash_attn_backward,
+    _flash_attn_forward,
+    flash_attn_3_gpu,
     flash_attn_combine,
     flash_attn_func,
     flash_attn_qkvpacked_func,
     flash_attn_varlen_func,
     flash_attn_with_kvcache,
     get_scheduler_metadata,
+    maybe_contiguous,
+    round_multiple,
 )
 
 __all__ = [
@@ -24,6 +29,11 @@ __all__ = [
     "flash_attn_varlen_func",
     "flash_attn_with_kvcache",
     "get_scheduler_metadata",
+    "_flash_attn_backward",
+    "_flash_attn_forward",
+    "flash_attn_3_gpu",
+    "maybe_contiguous",
+    "round_multiple",
     "BackendUnavailable",
     "FlashAttnError",
     "InternalError",

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from . import _low_level as _low_level  # registers torch.ops.flash_attn_3
 from ._common import ops
 from ._common.allocate import JOINED_HEADS, STACKED_QKV
 from ._common.attention import attend, attend_dense, attend_kvcache
@@ -34,6 +35,33 @@ from ._common.request import (
     tensor,
     window,
 )
+from ._operators import _flash_attn_backward, _flash_attn_forward
+
+flash_attn_3_gpu = torch.ops.flash_attn_3
+
+__all__ = [
+    "_flash_attn_backward",
+    "_flash_attn_forward",
+    "flash_attn_3_gpu",
+    "flash_attn_combine",
+    "flash_attn_func",
+    "flash_attn_qkvpacked_func",
+    "flash_attn_varlen_func",
+    "flash_attn_with_kvcache",
+    "get_scheduler_metadata",
+    "maybe_contiguous",
+    "round_multiple",
+]
+
+
+def maybe_contiguous(x: Tensor | None) -> Tensor | None:
+    """Copies a tensor whose last dimension is strided; helper of the original."""
+    return x.contiguous() if x is not None and x.stride(-1) != 1 else x
+
+
+def round_multiple(x: int, m: int) -> int:
+    """Rounds x up to a multiple of m; helper of the original."""
+    return (x + m - 1) // m * m
 
 
 def flash_attn_func(
