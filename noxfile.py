@@ -28,6 +28,8 @@ GROUPS = nox.project.load_toml(ROOT / "pyproject.toml")
 # same wheel file must pass with each.
 TORCH = {"3.10": ["2.9.0"], "3.11": ["2.13.0", "2.9.0"], "3.12": ["2.9.0"], "3.13": ["2.9.0"]}
 WHEELS = {"v2": "flash-attn-npu-v2", "v3": "flash-attn-npu-v3"}
+# Pure Python: markers for clients that look for a distribution by its name.
+COMPAT = "flash-attn-npu-compat"
 IMPORTS = {"v2": "flash_attn", "v3": "flash_attn_interface"}
 # The Python that runs nox, so one that is there. With its usual torch it also runs the tests that
 # are marked `once`.
@@ -117,7 +119,7 @@ def _share_torch(session: nox.Session, version: str | None = None) -> None:
 
 def _wheel(session: nox.Session, which: str) -> Path:
     """The wheel file for the session's Python; built if its sources changed since the last time."""
-    package = ROOT / "packages" / WHEELS[which]
+    package = ROOT / "packages" / {**WHEELS, "compat": COMPAT}[which]
     trees = [ROOT / "core_kernels", ROOT / "packages/common", package]
     hashes = (sources.file_hashes(tree, all_files=True) for tree in trees)
     stamp = sources.digest(cmake.configuration(), *hashes)
@@ -165,13 +167,13 @@ def _pytest(session: nox.Session, *arguments: str, env: dict[str, str] | None = 
 
 @nox.session(python=list(TORCH))
 def build(session: nox.Session) -> None:
-    """Builds both wheels and both sdists into dist/."""
+    """Builds all wheels and sdists into dist/."""
     target = ROOT / "dist"
     target.mkdir(exist_ok=True)
-    for name in WHEELS:
+    for name in (*WHEELS, "compat"):
         shutil.copy2(_wheel(session, name), target)
     session.install("build")
-    for package in WHEELS.values():
+    for package in (*WHEELS.values(), COMPAT):
         session.run("python", "-m", "build", "--sdist", "-o", target, ROOT / "packages" / package)
 
 

@@ -39,7 +39,7 @@ def test_no_large_files() -> None:
     assert not [relative(path) for path in tracked() if path.stat().st_size > 1_000_000]
 
 
-@pytest.mark.parametrize("package", PACKAGES)
+@pytest.mark.parametrize("package", [*PACKAGES, "packages/flash-attn-npu-compat"])
 def test_licence_is_the_same_everywhere(package: str) -> None:
     assert (ROOT / package / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
 
