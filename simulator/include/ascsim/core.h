@@ -1,0 +1,84 @@
+// One AIC or AIV: local memories, scalar state, flags.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "ascsim/report.h"
+#include "ascsim/shadow.h"
+#include "ascsim/soc.h"
+#include "ascsim/types.h"
+
+namespace ascsim {
+
+enum class AtomicOp : uint8_t { kNone, kAdd, kMax, kMin };
+
+// State that the scalar unit writes and that later instructions of other pipes meet in program
+// order (the hardware keeps that order itself).
+struct ScalarState {
+  uint64_t mask_high = ~uint64_t{0}, mask_low = ~uint64_t{0};
+  bool mask_counter = false;  // counter mode: mask_low is a number of elements
+  bool mask_preset = false;   // set by the kernel and not destroyed since
+  uint64_t compare_high = 0, compare_low = 0;  // CMPMASK register
+  AtomicOp atomic = AtomicOp::kNone;
+  DType atomic_dtype = DType::kFp32;
+  Site atomic_site;
+  float deq_scale = 1.0f;
+  bool hf32 = false;
+  bool hf32_nearest = true;
+  bool column_major_mmad = false;
+  uint64_t fmatrix_a = 0, fmatrix_b = 0;  // l1H | l1W << 16 | padding bytes << 32
+  bool fmatrix_set_a = false, fmatrix_set_b = false;
+  uint64_t load_padding = 0;
+  bool load_padding_set = false;
+  uint16_t nd_num = 1, src_nd_stride = 0, dst_nd_stride = 0;  // SetFixpipeNz2ndFlag
+  uint64_t fixpipe_quant = 0;
+};
+
+// Memory of one core with its shadow. L0C also has the unit flag of each 512-byte block.
+struct LocalMemory {
+  std::vector<uint8_t> bytes;
+  Shadow shadow;
+};
+
+struct EventFlag {
+  bool set = false;
+  Site site;
+};
+
+// One increment of a cross-core flag: the sets (by number) that made it.
+struct CrossToken {
+  std::vector<uint64_t> sets;
+};
+
+class Core {
+ public:
+  Core(int index, CoreKind kind, int block, int sub_block);
+
+  int index() const { return index_; }  // dense over all cores of the launch
+  CoreKind kind() const { return kind_; }
+  int block() const { return block_; }
+  int sub_block() const { return sub_block_; }
+
+  LocalMemory& memory(Memory memory) { return memories_[static_cast<size_t>(memory) - 1]; }
+  uint8_t* data(Memory memory, uint64_t address) {
+    return memories_[static_cast<size_t>(memory) - 1].bytes.data() + address;
+  }
+
+  ScalarState state;
+  std::array<std::array<std::array<EventFlag, Soc::kEventIds>, kPipes>, kPipes> flags;
+  std::array<std::deque<CrossToken>, Soc::kCrossFlags> cross;
+  std::vector<uint8_t> unit_flags;  // one per 512 bytes of L0C
+
+ private:
+  int index_;
+  CoreKind kind_;
+  int block_;
+  int sub_block_;
+  std::array<LocalMemory, kLocalMemories> memories_;
+};
+
+}  // namespace ascsim

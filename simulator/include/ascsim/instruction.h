@@ -1,0 +1,70 @@
+// One instruction on its way: declares what it touches, is checked, then may act.
+//
+//   Instruction i(Pipe::kV, "Add", site);
+//   i.require(repeat <= 255, Check::kParameter, [&] { return "repeat " + ...; });
+//   i.reads(a); i.reads(b); i.writes(c);
+//   i.work = VectorWork{...};
+//   if (!i.begin(dtype)) return;
+//   ... the operation itself on core().data(...)
+#pragma once
+
+#include <string>
+
+#include "ascsim/core.h"
+#include "ascsim/region.h"
+#include "ascsim/report.h"
+#include "ascsim/work.h"
+
+namespace ascsim {
+
+class Machine;
+
+class Instruction {
+ public:
+  Instruction(Pipe pipe, const char* operation, Site site);
+  Instruction(const Instruction&) = delete;
+  Instruction& operator=(const Instruction&) = delete;
+
+  Core& core() { return core_; }
+
+  // Whether regions must be declared exactly. If not, one piece that covers all is enough.
+  bool exact() const;
+
+  // Bytes whose values are used: they must have been written before.
+  void reads(const Region& region);
+  // Bytes that are only moved: being unwritten moves with them (see Machine::move).
+  void moves_from(const Region& region);
+  // Bytes written with values; they count as written from now on.
+  void writes(const Region& region);
+  // Bytes written by a move; Machine::move copies what is known about them.
+  void moves_to(const Region& region);
+
+  // Reports a defect of the kernel unless `ok`; the instruction is then not executed. `message` is
+  // a function that makes the text: it costs nothing while all is well.
+  template <typename Message>
+  void require(bool ok, Check check, Message&& message) {
+    if (!ok) fail(check, message());
+  }
+  void require_aligned(const Operand& operand, int64_t alignment, const char* what);
+
+  // Runs the checks and the observers. False: do not execute (defective, or a timing-only run).
+  // Integers are executed in timing-only runs too: they may steer the kernel.
+  bool begin(DType data);
+
+  Work work;
+
+ private:
+  void fail(Check check, std::string message);
+  void touch(std::vector<Region>& list, const Region& region, bool values, const char* verb);
+  bool inside(const Region& region, const char* verb);
+  void check_defined(const Region& region);
+
+  Machine& machine_;
+  Core& core_;
+  Pipe pipe_;
+  const char* operation_;
+  Site site_;
+  bool valid_ = true;
+};
+
+}  // namespace ascsim

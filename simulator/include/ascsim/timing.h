@@ -1,0 +1,39 @@
+// Predicted time of a run. Every figure is a prediction of the profile named, never a measurement.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "ascsim/types.h"
+
+namespace ascsim {
+
+struct PipeTime {
+  CoreKind core = CoreKind::kAic;
+  Pipe pipe = Pipe::kS;
+  double busy_cycles = 0;  // mean over the cores that have the pipe
+  double utilisation = 0;  // of the whole run
+};
+
+struct PathBytes {
+  std::string path;  // "GM to L1", "HBM read", ...
+  uint64_t bytes = 0;
+};
+
+struct Timing {
+  std::string profile;
+  double cycles = 0;        // predicted, from the first to the last instruction
+  double microseconds = 0;  // predicted, with the profile's clock and launch time
+  std::vector<PipeTime> pipes;
+  std::vector<PathBytes> bytes;
+  std::string bound_by;  // the busiest resource
+  std::string trace;     // Chrome trace JSON, with Options::trace
+
+  std::string text() const;
+  std::string json() const;
+};
+
+std::vector<std::string> profile_names();
+
+}  // namespace ascsim

@@ -1,0 +1,11 @@
+// What a kernel includes. Under bisheng this name is CANN's own header; on the host it is this one.
+#pragma once
+
+#include "ascendc/base.h"
+#include "ascendc/data_copy.h"
+#include "ascendc/launch.h"
+#include "ascendc/scalar.h"
+#include "ascendc/sync.h"
+#include "ascendc/tensor.h"
+#include "ascendc/tpipe.h"
+#include "ascendc/vector_binary.h"

@@ -1,0 +1,71 @@
+// Scalar unit (pipe S).
+#include "ascsim/ops_scalar.h"
+
+#include <cstring>
+
+#include "ascsim/instruction.h"
+#include "ascsim/machine.h"
+
+namespace ascsim {
+
+void scalar_load(const Operand& from, void* value, int bytes, Site site) {
+  Instruction i(Pipe::kS, "GetValue", site);
+  i.reads(region(from, bytes));
+  i.work = ScalarWork{ScalarKind::kLoad, 1};
+  std::memset(value, 0, static_cast<size_t>(bytes));
+  if (i.begin(from.dtype)) std::memcpy(value, machine().pointer(from), static_cast<size_t>(bytes));
+}
+
+void scalar_store(const Operand& to, const void* value, int bytes, Site site) {
+  Instruction i(Pipe::kS, "SetValue", site);
+  i.writes(region(to, bytes));
+  i.work = ScalarWork{ScalarKind::kStore, 1};
+  if (i.begin(to.dtype)) std::memcpy(machine().pointer(to), value, static_cast<size_t>(bytes));
+}
+
+void cache_clean(const Operand&, bool, Site site) {
+  Instruction i(Pipe::kS, "DataCacheCleanAndInvalid", site);
+  i.work = ScalarWork{ScalarKind::kCacheClean, 1};
+  i.begin(DType::kNone);
+}
+
+void set_mask(uint64_t high, uint64_t low, bool counter, Site site) {
+  Instruction i(Pipe::kS, "SetVectorMask", site);
+  i.work = ScalarWork{ScalarKind::kMoveMask, 1};
+  i.begin(DType::kNone);
+  ScalarState& state = i.core().state;
+  state.mask_high = high;
+  state.mask_low = low;
+  state.mask_counter = counter;
+  state.mask_preset = true;
+}
+
+void set_mask_mode(bool counter, Site site) {
+  Instruction i(Pipe::kS, counter ? "SetMaskCount" : "SetMaskNorm", site);
+  i.work = ScalarWork{ScalarKind::kSetState, 1};
+  i.begin(DType::kNone);
+  i.core().state.mask_counter = counter;
+}
+
+void reset_mask(Site site) {
+  set_mask(~uint64_t{0}, ~uint64_t{0}, machine().current().state.mask_counter, site);
+  machine().current().state.mask_preset = false;
+}
+
+void set_atomic(AtomicOp op, DType dtype, Site site) {
+  Instruction i(Pipe::kS, "SetAtomic", site);
+  i.work = ScalarWork{ScalarKind::kSetState, 1};
+  i.begin(DType::kNone);
+  ScalarState& state = i.core().state;
+  state.atomic = op;
+  state.atomic_dtype = dtype;
+  state.atomic_site = site;
+}
+
+void kernel_assertion(const char* text, Site site) {
+  Machine& m = machine();
+  m.report(Check::kAssertion, "assertion", m.place(Pipe::kS, "assert", site), text);
+  throw LaunchError(to_text(m.reports.reports().back()));
+}
+
+}  // namespace ascsim

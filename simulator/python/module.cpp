@@ -1,0 +1,150 @@
+// Python module _ascsim: loads kernel libraries and runs kernels on NumPy arrays.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <cstring>
+
+#include "ascsim/launch.h"
+
+namespace py = pybind11;
+
+namespace {
+
+// A kernel argument: an array (its address), or a number for a scalar parameter.
+struct Value {
+  uint64_t bits = 0;
+};
+
+Value scalar_value(const py::handle& object, const ascsim::Parameter& parameter) {
+  Value value;
+  if (py::isinstance<py::float_>(object)) {
+    if (parameter.bytes == 4) {
+      const auto narrow = object.cast<float>();
+      std::memcpy(&value.bits, &narrow, sizeof(narrow));
+    } else {
+      const auto wide = object.cast<double>();
+      std::memcpy(&value.bits, &wide, sizeof(wide));
+    }
+  } else {
+    value.bits = py::isinstance<py::int_>(object) && object.attr("__lt__")(0).cast<bool>()
+                     ? static_cast<uint64_t>(object.cast<int64_t>())
+                     : object.cast<uint64_t>();
+  }
+  return value;
+}
+
+struct Result {
+  ascsim::RunResult run;
+};
+
+py::list reports_of(const Result& result) {
+  py::list list;
+  for (const ascsim::Report& r : result.run.reports) list.append(ascsim::to_text(r));
+  return list;
+}
+
+Result run(const std::string& kernel, int blocks, const py::list& arguments,
+           const py::list& outputs, const ascsim::Options& options) {
+  const ascsim::Kernel& entry = ascsim::find_kernel(kernel);
+  if (py::len(arguments) != entry.parameters.size()) {
+    throw ascsim::LaunchError("kernel " + kernel + " takes " +
+                              std::to_string(entry.parameters.size()) + " arguments, got " +
+                              std::to_string(py::len(arguments)));
+  }
+  std::vector<Value> values(entry.parameters.size());
+  std::vector<const void*> pointers;
+  std::vector<ascsim::GmDeclaration> buffers;
+  for (size_t i = 0; i < values.size(); ++i) {
+    const py::handle object = arguments[i];
+    const bool array = py::isinstance<py::array>(object);
+    if (array != entry.parameters[i].pointer && !object.is_none()) {
+      throw ascsim::LaunchError("kernel " + kernel + ", argument " + std::to_string(i) +
+                                (array ? " is a number, got an array" : " is an array"));
+    }
+    if (array) {
+      const auto a = py::reinterpret_borrow<py::array>(object);
+      if ((a.flags() & py::array::c_style) == 0) {
+        throw ascsim::LaunchError("argument " + std::to_string(i) + " is not C-contiguous");
+      }
+      ascsim::GmDeclaration b;
+      b.name = "argument " + std::to_string(i);
+      b.address = a.data();
+      b.bytes = a.nbytes();
+      b.defined = true;
+      for (const py::handle out : outputs) b.defined &= out.cast<size_t>() != i;
+      values[i].bits = reinterpret_cast<uint64_t>(a.data());
+      bool known = false;  // the same array twice is one buffer
+      for (const auto& other : buffers) known |= other.address == b.address;
+      if (!known) buffers.push_back(b);
+    } else if (!object.is_none()) {
+      values[i] = scalar_value(object, entry.parameters[i]);
+    }
+    pointers.push_back(&values[i]);
+  }
+  Result result;
+  {
+    const py::gil_scoped_release released;
+    result.run = ascsim::run(kernel, blocks, pointers, buffers, options);
+  }
+  return result;
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_ascsim, m) {
+  m.doc() = "Runs Ascend C kernels on the host.";
+  py::register_exception<ascsim::LaunchError>(m, "LaunchError", PyExc_ValueError);
+  py::register_exception<ascsim::SimulatorBug>(m, "SimulatorBug", PyExc_RuntimeError);
+  py::class_<ascsim::Options>(m, "Options")
+      .def(py::init<>())
+      .def_readwrite("execute", &ascsim::Options::execute)
+      .def_readwrite("checks", &ascsim::Options::checks)
+      .def_readwrite("hazards", &ascsim::Options::hazards)
+      .def_readwrite("auto_barriers", &ascsim::Options::auto_barriers)
+      .def_readwrite("timing", &ascsim::Options::timing)
+      .def_readwrite("profile", &ascsim::Options::profile)
+      .def_readwrite("trace", &ascsim::Options::trace)
+      .def_readwrite("reserved_temporaries", &ascsim::Options::reserved_temporaries);
+  py::class_<ascsim::PipeTime>(m, "PipeTime")
+      .def_property_readonly("core",
+                             [](const ascsim::PipeTime& p) { return ascsim::name_of(p.core); })
+      .def_property_readonly("pipe",
+                             [](const ascsim::PipeTime& p) { return ascsim::name_of(p.pipe); })
+      .def_readonly("busy_cycles", &ascsim::PipeTime::busy_cycles)
+      .def_readonly("utilisation", &ascsim::PipeTime::utilisation);
+  py::class_<ascsim::Timing>(m, "Timing")
+      .def_readonly("profile", &ascsim::Timing::profile)
+      .def_readonly("cycles", &ascsim::Timing::cycles)
+      .def_readonly("microseconds", &ascsim::Timing::microseconds)
+      .def_readonly("pipes", &ascsim::Timing::pipes)
+      .def_property_readonly("bytes",
+                             [](const ascsim::Timing& t) {
+                               py::dict bytes;
+                               for (const auto& path : t.bytes) bytes[py::str(path.path)] = path.bytes;
+                               return bytes;
+                             })
+      .def_readonly("bound_by", &ascsim::Timing::bound_by)
+      .def_readonly("trace", &ascsim::Timing::trace)
+      .def_property_readonly("text", &ascsim::Timing::text)
+      .def_property_readonly("json", &ascsim::Timing::json);
+  py::class_<Result>(m, "Result")
+      .def_property_readonly("reports", &reports_of)
+      .def_property_readonly(
+          "json", [](const Result& r) { return ascsim::to_json(r.run.reports); })
+      .def_property_readonly(
+          "timing", [](const Result& r) { return r.run.timing.get(); },
+          py::return_value_policy::reference_internal);
+  m.def("load", &ascsim::load_kernels, py::arg("path"));
+  m.def("kernels", &ascsim::kernel_names);
+  m.def("profiles", &ascsim::profile_names);
+  m.def("parameters", [](const std::string& name) {
+    py::list list;
+    for (const auto& p : ascsim::find_kernel(name).parameters) {
+      list.append(py::make_tuple(p.pointer, p.bytes));
+    }
+    return list;
+  });
+  m.def("run", &run, py::arg("kernel"), py::arg("blocks"), py::arg("arguments"),
+        py::arg("outputs") = py::list(), py::arg("options") = ascsim::Options());
+}
