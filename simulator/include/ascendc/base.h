@@ -66,6 +66,11 @@ class bfloat16_t {
   uint16_t bits_;
 };
 
+#ifndef likely
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+#endif
+
 // Unqualified calls that kernels expect to find.
 using std::max;
 using std::min;
