@@ -52,6 +52,9 @@ class Instruction {
   bool begin(DType data);
 
   Work work;
+  // See Issued.
+  bool in_order = true;
+  uint8_t unit_flag = 0;
 
  private:
   void fail(Check check, std::string message);

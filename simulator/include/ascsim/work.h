@@ -64,6 +64,7 @@ struct VectorWork {
 struct MmadWork {
   DType dtype = DType::kFp16;
   uint16_t m = 0, n = 0, k = 0;
+  bool hf32 = false;  // dtype kFp32, rounded to HF32: twice the rate
   uint8_t unit_flag = 0;
   uint32_t l0c_address = 0;  // bytes; with unit_flag, the blocks that are waited for and released
 };
