@@ -1,5 +1,7 @@
 #include "ascsim/instruction.h"
 
+#include <algorithm>
+
 #include "ascsim/machine.h"
 
 namespace ascsim {
@@ -112,56 +114,68 @@ bool Instruction::inside(const Region& region, const char* verb) {
   return false;
 }
 
-void Instruction::check_defined(const Region& region) {
+bool Instruction::defined(const Region& region, int64_t* first) const {
   const Operand at = operand_of(region);
   int64_t offset = 0;
   const Shadow& shadow = machine_.shadow(at, &offset);
-  if (!shadow.on()) return;
+  if (!shadow.on()) return true;
   int64_t found = -1;
   region.for_each_run([&](uint64_t begin, uint64_t length) {
     if (found >= 0) return;
     const int64_t start = offset + static_cast<int64_t>(begin - region.base);
     found = shadow.first_undefined(start, static_cast<int64_t>(length));
   });
-  if (found < 0) return;
-  Report report;
-  report.check = Check::kUninitialized;
-  report.kind = name_of(Check::kUninitialized);
-  report.place = machine_.place(pipe_, operation_, site_);
-  report.memory = machine_.memory_name(at);
-  report.begin = found;
-  report.end = found + 1;
-  report.message =
-      "uses byte " + std::to_string(found) + " of " + report.memory + ", which nothing has written";
-  machine_.report(std::move(report));
+  *first = found;
+  return found < 0;
+}
+
+// Unwritten bytes are no defect while they stay on the chip: kernels compute on whole tiles and store
+// only what is valid. They become one when they reach GM or the scalar unit.
+void Instruction::check_defined() {
+  const auto to_gm = [](const Region& r) { return r.memory == Memory::kGm; };
+  const bool stores =
+      std::any_of(machine_.writes_.begin(), machine_.writes_.end(), to_gm);
+  for (const Region& region : machine_.reads_) {
+    int64_t first = -1;
+    if (defined(region, &first)) continue;
+    if (region.values) undefined_ = true;
+    if (pipe_ != Pipe::kS && !stores) continue;
+    Report report;
+    report.check = Check::kUninitialized;
+    report.kind = name_of(Check::kUninitialized);
+    report.place = machine_.place(pipe_, operation_, site_);
+    report.memory = machine_.memory_name(operand_of(region));
+    report.begin = first;
+    report.end = first + 1;
+    report.message = std::string(stores ? "stores" : "uses") + " byte " + std::to_string(first) +
+                     " of " + report.memory + ", which nothing has written";
+    machine_.report(std::move(report));
+  }
+}
+
+void Instruction::mark_writes() {
+  for (const Region& region : machine_.writes_) {
+    if (!region.values) continue;
+    int64_t offset = 0;
+    Shadow& shadow = machine_.shadow(operand_of(region), &offset);
+    if (!shadow.on()) continue;
+    region.for_each_run([&](uint64_t begin, uint64_t length) {
+      shadow.set(offset + static_cast<int64_t>(begin - region.base), static_cast<int64_t>(length),
+                 !undefined_);
+    });
+  }
 }
 
 bool Instruction::begin(DType data) {
   const Options& options = machine_.options_;
   if (valid_) {
-    if (options.checks) {
-      for (const Region& region : machine_.reads_) {
-        if (region.values) check_defined(region);
-      }
-    }
+    if (options.checks) check_defined();
     if (!machine_.observers.empty()) {
-      const Issued issued{core_,          pipe_,           operation_, site_,
-                          machine_.reads_, machine_.writes_, work,
-                          in_order,       unit_flag};
+      const Issued issued{core_,           pipe_,            operation_, site_,
+                          machine_.reads_, machine_.writes_, work};
       for (Observer* observer : machine_.observers) observer->instruction(issued);
     }
-    if (options.checks) {
-      for (const Region& region : machine_.writes_) {
-        if (!region.values) continue;
-        int64_t offset = 0;
-        Shadow& shadow = machine_.shadow(operand_of(region), &offset);
-        if (!shadow.on()) continue;
-        region.for_each_run([&](uint64_t begin, uint64_t length) {
-          shadow.set(offset + static_cast<int64_t>(begin - region.base),
-                     static_cast<int64_t>(length), true);
-        });
-      }
-    }
+    if (options.checks) mark_writes();
   }
   machine_.step();
   return valid_ && (options.execute || !is_floating(data));

@@ -30,11 +30,12 @@ class Instruction {
   // Whether regions must be declared exactly. If not, one piece that covers all is enough.
   bool exact() const;
 
-  // Bytes whose values are used: they must have been written before.
+  // Bytes whose values are used. Unwritten ones make the results count as unwritten; for the scalar
+  // unit, and for an instruction that writes GM, they are a defect.
   void reads(const Region& region);
   // Bytes that are only moved: being unwritten moves with them (see Machine::move).
   void moves_from(const Region& region);
-  // Bytes written with values; they count as written from now on.
+  // Bytes written with values; they count as written from now on, unless unwritten ones were used.
   void writes(const Region& region);
   // Bytes written by a move; Machine::move copies what is known about them.
   void moves_to(const Region& region);
@@ -51,6 +52,10 @@ class Instruction {
   // Integers are executed in timing-only runs too: they may steer the kernel.
   bool begin(DType data);
 
+  // After begin: unwritten bytes were among those used, and all that is written was marked as
+  // unwritten. An operation that knows better which results are concerned marks them again.
+  bool used_unwritten() const { return undefined_; }
+
   Work work;
   // See Issued.
   bool in_order = true;
@@ -60,7 +65,9 @@ class Instruction {
   void fail(Check check, std::string message);
   void touch(std::vector<Region>& list, const Region& region, bool values, const char* verb);
   bool inside(const Region& region, const char* verb);
-  void check_defined(const Region& region);
+  bool defined(const Region& region, int64_t* first) const;
+  void check_defined();
+  void mark_writes();
 
   Machine& machine_;
   Core& core_;
@@ -68,6 +75,7 @@ class Instruction {
   const char* operation_;
   Site site_;
   bool valid_ = true;
+  bool undefined_ = false;
 };
 
 }  // namespace ascsim
