@@ -35,7 +35,7 @@ IMPORTS = {"v2": "flash_attn", "v3": "flash_attn_interface"}
 # are marked `once`.
 MAIN = f"{sys.version_info[0]}.{sys.version_info[1]}"
 # What is not asked of one wheel under one torch: other sessions', and the other wheel's.
-_OTHERS = ("--ignore=tests/lint", "--ignore=tests/packaging", "--ignore=tests/docs")
+_OTHERS = tuple(f"--ignore=tests/{name}" for name in ("lint", "packaging", "docs", "simulator"))
 SUITES = {
     "v2": ("tests", *_OTHERS, "--ignore=tests/test_flash_attn_npu_v3.py"),
     # tests/unit is about the test support and needs no wheel: v2's session has it.
@@ -76,6 +76,7 @@ nox.options.sessions = [
     "types",
     "docs",
     "packaging",
+    "sim",
     *(f"test-{v}" for v in TORCH),
     "compat",
 ]
@@ -247,6 +248,19 @@ def sanitize(session: nox.Session) -> None:
         "UBSAN_OPTIONS": "print_stacktrace=1",
     }
     _pytest(session, *SUITES["both"], "-m", "smoke", env=env)
+
+
+@nox.session
+def sim(session: nox.Session) -> None:
+    """Builds the simulator, fetches CATLASS, runs kernels on it; arguments go to pytest."""
+    session.install(*_group("sim"), *cmake.missing_tools())
+    include = str(session.run("python", "third_party/catlass.py", silent=True)).strip()
+    build = BUILD / "sim"
+    python = Path(session.bin) / "python"
+    options = (f"-DCATLASS_INCLUDE={include}", f"-DPython_EXECUTABLE={python}")
+    session.run("cmake", "-S", "simulator", "-B", build, "-G", "Ninja", *options, external=True)
+    session.run("cmake", "--build", build, external=True)
+    _pytest(session, "tests/simulator", "--confcutdir=tests/simulator", "-q")
 
 
 # ---------------------------------------------------------------- check
