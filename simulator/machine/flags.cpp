@@ -23,6 +23,7 @@ std::string site_text(Site site) {
 }  // namespace
 
 void Machine::set_flag(Pipe from, Pipe to, int id, Site site) {
+  id = mutated_event(from, to, id, site);
   const Place at = place(from, "SetFlag", site);
   if (id < 0 || id >= Soc::kEventIds) {
     report(Check::kFlag, "event id", at, "event id " + std::to_string(id) + ", allowed 0 to 7");
@@ -40,6 +41,7 @@ void Machine::set_flag(Pipe from, Pipe to, int id, Site site) {
 }
 
 void Machine::wait_flag(Pipe from, Pipe to, int id, Site site) {
+  id = mutated_event(from, to, id, site);
   const Place at = place(to, "WaitFlag", site);
   if (id < 0 || id >= Soc::kEventIds) {
     report(Check::kFlag, "event id", at, "event id " + std::to_string(id) + ", allowed 0 to 7");
@@ -54,6 +56,13 @@ void Machine::wait_flag(Pipe from, Pipe to, int id, Site site) {
     return;
   }
   flag.set = false;
+  Mutation pair;
+  pair.kind = MutationKind::kRemovePair;
+  pair.first = flag.site;
+  pair.second = site;
+  pair.from = from;
+  pair.to = to;
+  if (mutated(pair)) return;
   for (Observer* observer : observers) observer->wait_flag(*current_, from, to, id, site);
 }
 
@@ -63,6 +72,11 @@ void Machine::barrier(Pipe pipe, Site site) {
            "PipeBarrier<PIPE_S> is not allowed");
     return;
   }
+  Mutation removed;
+  removed.kind = MutationKind::kRemoveBarrier;
+  removed.first = site;
+  removed.from = pipe;
+  if (mutated(removed)) return;
   for (Observer* observer : observers) observer->barrier(*current_, pipe, site);
 }
 
@@ -107,6 +121,7 @@ void Machine::cross_set(int mode, Pipe pipe, int flag, Site site) {
     token.sets.push_back(sets.front());
     sets.pop_front();
   }
+  token.site = site;
   for (Core* target : targets) deliver(*target, flag, token, site);
 }
 
@@ -133,6 +148,11 @@ void Machine::cross_wait(int flag, Site site) {
   while (tokens.empty()) block_on(flag, site);
   const CrossToken token = std::move(tokens.front());
   tokens.pop_front();
+  Mutation pair;
+  pair.kind = MutationKind::kRemoveCross;
+  pair.first = token.site;
+  pair.second = site;
+  if (mutated(pair)) return;
   for (Observer* observer : observers) observer->cross_wait(core, flag, token.sets, site);
 }
 

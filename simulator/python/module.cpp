@@ -105,7 +105,20 @@ PYBIND11_MODULE(_ascsim, m) {
       .def_readwrite("timing", &ascsim::Options::timing)
       .def_readwrite("profile", &ascsim::Options::profile)
       .def_readwrite("trace", &ascsim::Options::trace)
+      .def_readwrite("mutation", &ascsim::Options::mutation)
+      .def_readwrite("mutation_points", &ascsim::Options::mutation_points)
       .def_readwrite("reserved_temporaries", &ascsim::Options::reserved_temporaries);
+  py::class_<ascsim::Mutation>(m, "Mutation")
+      .def(py::init<>())
+      .def_property_readonly("kind",
+                             [](const ascsim::Mutation& x) { return ascsim::name_of(x.kind); })
+      .def_property_readonly("core",
+                             [](const ascsim::Mutation& x) { return ascsim::name_of(x.core); })
+      .def_property_readonly("memory",
+                             [](const ascsim::Mutation& x) { return ascsim::name_of(x.memory); })
+      .def_readonly("address", &ascsim::Mutation::address)
+      .def_readonly("bytes", &ascsim::Mutation::bytes)
+      .def("__str__", &ascsim::Mutation::text);
   py::class_<ascsim::PipeTime>(m, "PipeTime")
       .def_property_readonly("core",
                              [](const ascsim::PipeTime& p) { return ascsim::name_of(p.core); })
@@ -132,6 +145,8 @@ PYBIND11_MODULE(_ascsim, m) {
       .def_property_readonly("reports", &reports_of)
       .def_property_readonly(
           "json", [](const Result& r) { return ascsim::to_json(r.run.reports); })
+      .def_property_readonly(
+          "mutation_points", [](const Result& r) { return r.run.mutation_points; })
       .def_property_readonly(
           "timing", [](const Result& r) { return r.run.timing.get(); },
           py::return_value_policy::reference_internal);

@@ -22,7 +22,7 @@ class LocalTensor {
 
   LocalTensor() = default;
   LocalTensor(TPosition position, uint32_t address, uint32_t elements) {
-    address_.bufferAddr = address;
+    address_.bufferAddr = buffer_at(position, address);
     address_.logicPos = static_cast<uint8_t>(position);
     address_.dataLen = static_cast<uint32_t>(ascsim::bytes_of(dtype_of<T>(), elements));
   }
@@ -34,10 +34,16 @@ class LocalTensor {
     moved.address_.dataLen -= std::min(bytes, address_.dataLen);
     return moved;
   }
+  // A cast from bytes makes a buffer out of raw memory; from any other type it is a view of one.
   template <typename U>
   LocalTensor<U> ReinterpretCast() const {
+    TBuffAddr address = address_;
+    if constexpr (std::is_same_v<T, uint8_t> && !std::is_same_v<U, uint8_t>) {
+      address.bufferAddr = LocalTensor<U>::buffer_at(static_cast<TPosition>(address.logicPos),
+                                                     address.bufferAddr);
+    }
     LocalTensor<U> other;
-    other.SetAddr(address_);
+    other.SetAddr(address);
     return other;
   }
 
@@ -75,6 +81,16 @@ class LocalTensor {
   }
 
  private:
+  template <typename>
+  friend class LocalTensor;
+
+  // Raw bytes are a whole memory to be divided, not a buffer.
+  static uint32_t buffer_at(TPosition position, uint32_t address) {
+    if constexpr (std::is_same_v<T, uint8_t>) return address;
+    return static_cast<uint32_t>(
+        ascsim::machine().buffer_address(memory_of(position), address));
+  }
+
   TBuffAddr address_;
 };
 

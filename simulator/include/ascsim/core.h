@@ -52,6 +52,7 @@ struct EventFlag {
 // One increment of a cross-core flag: the sets (by number) that made it.
 struct CrossToken {
   std::vector<uint64_t> sets;
+  Site site;  // of the last of them
 };
 
 class Core {

@@ -11,6 +11,7 @@
 
 #include "ascsim/core.h"
 #include "ascsim/gm.h"
+#include "ascsim/mutation.h"
 #include "ascsim/observer.h"
 #include "ascsim/report.h"
 
@@ -25,6 +26,8 @@ struct Options {
   bool timing = false;
   std::string profile = "default";  // of timing
   bool trace = false;               // keep the timeline of every instruction
+  Mutation mutation;                // a deliberate defect
+  bool mutation_points = false;     // collect those that the run could be given
   bool reserved_temporaries = true;  // the kernel must leave UB above 184 KiB to the library
 };
 
@@ -45,6 +48,7 @@ class Machine {
 
   Gm gm;
   ReportList reports;
+  MutationPoints mutation_points;
   std::vector<Observer*> observers;
 
   // ---- synchronisation (flags.cpp)
@@ -53,6 +57,9 @@ class Machine {
   void barrier(Pipe pipe, Site site);
   void cross_set(int mode, Pipe pipe, int flag, Site site);
   void cross_wait(int flag, Site site);
+
+  // Where a kernel says that a buffer starts; a mutation may move it.
+  uint64_t buffer_address(Memory memory, uint64_t address);
 
   // ---- memory (memory.cpp)
   uint8_t* pointer(const Operand& operand);
@@ -73,6 +80,9 @@ class Machine {
   friend class Instruction;
   struct Fibres;
 
+  // Whether the run is to be without this defect-in-waiting; notes it if points are collected.
+  bool mutated(const Mutation& candidate);
+  int mutated_event(Pipe from, Pipe to, int id, Site site);
   void deliver(Core& to, int flag, CrossToken token, Site site);
   void block_on(int flag, Site site);
   void check_end();
