@@ -29,27 +29,38 @@ void cache_clean(const Operand&, bool, Site site) {
   i.begin(DType::kNone);
 }
 
-void set_mask(uint64_t high, uint64_t low, bool counter, Site site) {
+// The mode stays as SetMaskCount or SetMaskNorm left it: the template argument of SetVectorMask only
+// says how a length is turned into register bits.
+void set_mask(uint64_t high, uint64_t low, Site site) {
+  if (machine().current().kind() == CoreKind::kAic) return;  // AIVs only, as all of its users
   Instruction i(Pipe::kS, "SetVectorMask", site);
   i.work = ScalarWork{ScalarKind::kMoveMask, 1};
   i.begin(DType::kNone);
   ScalarState& state = i.core().state;
-  state.mask_high = high;
-  state.mask_low = low;
-  state.mask_counter = counter;
+  state.mask_high = state.asked_high = high;
+  state.mask_low = state.asked_low = low;
   state.mask_preset = true;
 }
 
 void set_mask_mode(bool counter, Site site) {
+  if (machine().current().kind() == CoreKind::kAic) return;
   Instruction i(Pipe::kS, counter ? "SetMaskCount" : "SetMaskNorm", site);
   i.work = ScalarWork{ScalarKind::kSetState, 1};
   i.begin(DType::kNone);
-  i.core().state.mask_counter = counter;
+  i.core().state.mask_counter = i.core().state.asked_counter = counter;
 }
 
 void reset_mask(Site site) {
-  set_mask(~uint64_t{0}, ~uint64_t{0}, machine().current().state.mask_counter, site);
+  set_mask(~uint64_t{0}, ~uint64_t{0}, site);
   machine().current().state.mask_preset = false;
+}
+
+void set_deq_scale(float scale, Site site) {
+  Instruction i(Pipe::kS, "SetDeqScale", site);
+  i.work = ScalarWork{ScalarKind::kSetState, 1};
+  i.begin(DType::kNone);
+  i.core().state.deq_scale = scale;
+  i.core().state.deq_scale_set = true;
 }
 
 void set_atomic(AtomicOp op, DType dtype, Site site) {

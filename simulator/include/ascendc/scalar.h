@@ -7,19 +7,23 @@
 
 namespace AscendC {
 
-// Normal mode: 128 lane bits. Counter mode: the number of elements, over all repeats.
+// What vector instructions with isSetMask = false take for a mask argument.
+inline constexpr uint64_t MASK_PLACEHOLDER = 0;
+inline uint64_t MASK_PLACEHOLDER_LIST[2] = {0, 0};
+
+// Normal mode: 128 lane bits. Counter mode: the number of elements, over all repeats, in `low`.
 template <typename T, MaskMode mode = MaskMode::NORMAL>
 void SetVectorMask(uint64_t high, uint64_t low, Site site = Site::here()) {
-  ascsim::set_mask(high, low, mode == MaskMode::COUNTER, site);
+  ascsim::set_mask(high, low, site);
 }
 template <typename T, MaskMode mode = MaskMode::NORMAL>
 void SetVectorMask(int32_t length, Site site = Site::here()) {
   const auto lanes = static_cast<uint64_t>(length);
   if constexpr (mode == MaskMode::COUNTER) {
-    ascsim::set_mask(0, lanes, true, site);
+    ascsim::set_mask(0, lanes, site);
   } else {
     const auto ones = [](uint64_t n) { return n >= 64 ? ~uint64_t{0} : (uint64_t{1} << n) - 1; };
-    ascsim::set_mask(lanes > 64 ? ones(lanes - 64) : 0, ones(lanes), false, site);
+    ascsim::set_mask(lanes > 64 ? ones(lanes - 64) : 0, ones(lanes), site);
   }
 }
 inline void SetMaskCount(Site site = Site::here()) { ascsim::set_mask_mode(true, site); }

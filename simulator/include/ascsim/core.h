@@ -22,11 +22,18 @@ struct ScalarState {
   uint64_t mask_high = ~uint64_t{0}, mask_low = ~uint64_t{0};
   bool mask_counter = false;  // counter mode: mask_low is a number of elements
   bool mask_preset = false;   // set by the kernel and not destroyed since
+  // What the kernel's own SetVectorMask, SetMaskCount, SetMaskNorm and ResetMask asked for last;
+  // instructions with a mask or count of their own change only the fields above.
+  uint64_t asked_high = ~uint64_t{0}, asked_low = ~uint64_t{0};
+  bool asked_counter = false;
+  const char* mask_writer = "";  // the instruction that changed the mask last, for reports
+  Site mask_site;
   uint64_t compare_high = 0, compare_low = 0;  // CMPMASK register
   AtomicOp atomic = AtomicOp::kNone;
   DType atomic_dtype = DType::kFp32;
   Site atomic_site;
-  float deq_scale = 1.0f;
+  float deq_scale = 1.0f;  // SetDeqScale(half)
+  bool deq_scale_set = false;
   bool hf32 = false;
   bool hf32_nearest = true;
   bool column_major_mmad = false;
