@@ -172,7 +172,8 @@ bool Instruction::begin(DType data) {
     if (options.checks) check_defined();
     if (!machine_.observers.empty()) {
       const Issued issued{core_,           pipe_,            operation_, site_,
-                          machine_.reads_, machine_.writes_, work};
+                          machine_.reads_, machine_.writes_, work,       in_order,
+                          unit_flag};
       for (Observer* observer : machine_.observers) observer->instruction(issued);
     }
     if (options.checks) mark_writes();

@@ -31,6 +31,7 @@ ascsim::Lanes lanes_of_count(uint64_t mask, int64_t repeats, bool own) {
   lanes.repeats = repeats;
   lanes.own_mask = own;
   const auto ones = [](uint64_t n) { return n >= 64 ? ~uint64_t{0} : (uint64_t{1} << n) - 1; };
+  lanes.leading = own;
   lanes.low = ones(mask);
   lanes.high = mask > 64 ? ones(mask - 64) : 0;
   return lanes;

@@ -21,7 +21,7 @@ enum class AtomicOp : uint8_t { kNone, kAdd, kMax, kMin };
 struct ScalarState {
   uint64_t mask_high = ~uint64_t{0}, mask_low = ~uint64_t{0};
   bool mask_counter = false;  // counter mode: mask_low is a number of elements
-  bool mask_preset = false;   // set by the kernel and not destroyed since
+  bool mask_preset = false;   // the kernel has set a mask (SetVectorMask) and not reset it
   // What the kernel's own SetVectorMask, SetMaskCount, SetMaskNorm and ResetMask asked for last;
   // instructions with a mask or count of their own change only the fields above.
   uint64_t asked_high = ~uint64_t{0}, asked_low = ~uint64_t{0};

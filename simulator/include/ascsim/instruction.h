@@ -26,6 +26,9 @@ class Instruction {
   Instruction& operator=(const Instruction&) = delete;
 
   Core& core() { return core_; }
+  const char* operation() const { return operation_; }
+  Site site() const { return site_; }
+  bool valid() const { return valid_; }  // no defect of its parameters is known
 
   // Whether regions must be declared exactly. If not, one piece that covers all is enough.
   bool exact() const;

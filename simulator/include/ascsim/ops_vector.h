@@ -15,6 +15,7 @@ struct Lanes {
   int64_t count = 0;      // counted: elements
   int64_t repeats = 0;    // else: 0 to 255
   bool own_mask = false;  // `high` and `low` belong to the instruction
+  bool leading = false;   // own_mask: given as a number of lanes, which counter mode cannot mean
   uint64_t high = 0, low = 0;
 };
 
