@@ -18,6 +18,14 @@ CORE_LAYERS = {
     "core_kernels/src/npu/kernels": "npu kernels",
     "core_kernels/src/npu": "npu",
     "packages/common/bindings": "bindings",
+    # The simulator knows nothing of the core: it is usable alone.
+    "simulator/include/ascsim": "sim interface",
+    "simulator/include": "sim front",
+    "simulator/machine": "sim machine",
+    "simulator/ops": "sim ops",
+    "simulator/check": "sim check",
+    "simulator/timing": "sim timing",
+    "simulator/python": "sim python",
 }
 
 # What a layer may include besides its own folder and the standard library.
@@ -32,6 +40,13 @@ CORE_MAY_INCLUDE = {
     "npu": {"public", "problem", "plan"},
     "npu kernels": set(),
     "bindings": {"public"},
+    "sim interface": set(),
+    "sim front": {"sim interface"},
+    "sim machine": {"sim interface"},
+    "sim ops": {"sim interface"},
+    "sim check": {"sim interface"},
+    "sim timing": {"sim interface"},
+    "sim python": {"sim interface"},
 }
 
 # Single headers that a layer may include although their layer is not open to it.
@@ -45,6 +60,8 @@ CORE_MAY_INCLUDE_HEADER = {
     "npu": {"core_kernels/src/registry/backend.h"},
     "reference": {"core_kernels/src/registry/backend.h"},
     "isa": {"core_kernels/src/cpu/microkernel.h"},
+    # A launch sets up the observers; what they do inside is theirs.
+    "sim machine": {"simulator/check/hazard.h", "simulator/timing/timeline.h"},
     "npu kernels": {
         "core_kernels/include/fa/dtype.h",
         "core_kernels/src/npu/kernel_args.h",
@@ -63,6 +80,8 @@ FOREIGN_HEADERS = {
     "cpu": {"immintrin.h", "cpuid.h", "sys/auxv.h"},
     "bindings": {"pybind11/", "Python.h"},
     "npu kernels": {"catlass/", "kernel_operator.h"},
+    "sim machine": {"sys/mman.h", "ucontext.h"},
+    "sim python": {"pybind11/"},
 }
 
 # ISA files are compiled with their own flags: anything shared with other files could be merged by

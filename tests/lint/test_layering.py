@@ -14,7 +14,7 @@ from .tree import ROOT, relative, tracked
 
 NATIVE = [
     path
-    for path in tracked("core_kernels/*", "packages/common/bindings/*")
+    for path in tracked("core_kernels/*", "packages/common/bindings/*", "simulator/*")
     if path.suffix in {".h", ".cpp", ".inc"}
 ]
 PYTHON = [
@@ -34,8 +34,11 @@ def layer_of(path: str) -> str:
 
 def resolve(including: Path, name: str) -> str | None:
     """Path below the root of an included file of ours; None if it is not ours."""
-    folders = (including.parent, ROOT / "core_kernels/src", ROOT / "core_kernels/include")
-    for folder in folders:
+    if relative(including).startswith("simulator/"):
+        roots = ("simulator/include", "simulator")
+    else:
+        roots = ("core_kernels/src", "core_kernels/include")
+    for folder in (including.parent, *(ROOT / root for root in roots)):
         if (folder / name).is_file():
             return relative((folder / name).resolve())
     return None

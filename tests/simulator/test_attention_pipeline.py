@@ -14,7 +14,9 @@ SCALE = 128**-0.5
 def problem(cores: int, tiles: int, seed: int = 1) -> list[Any]:
     """Arguments of the kernel: q, k, v, out, workspace, tiles, scale."""
     rng = np.random.default_rng(seed)
-    q, k, v = (rng.standard_normal((n * 128, 128)).astype(np.float16) for n in (cores, tiles, tiles))
+    q, k, v = (
+        rng.standard_normal((n * 128, 128)).astype(np.float16) for n in (cores, tiles, tiles)
+    )
     workspace = np.zeros(cores * 320 * 1024, np.uint8)
     return [q, k, v, np.full_like(q, np.nan), workspace, tiles, SCALE]
 

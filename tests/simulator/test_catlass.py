@@ -9,7 +9,7 @@ import pytest
 
 from .numbers import decode, encode, product_bound
 
-# (m, n, k): multiples of all tiles, single rows and columns, one off a tile or a fractal, odd sizes.
+# (m, n, k): whole tiles, single rows and columns, one off a tile or a fractal, odd sizes.
 SHAPES = [
     (64, 128, 128), (128, 256, 256), (1, 1, 1), (1, 128, 64), (64, 1, 128), (63, 127, 129),
     (65, 129, 127), (16, 16, 16), (17, 15, 33), (31, 200, 100), (100, 31, 200), (200, 100, 31),
@@ -31,7 +31,7 @@ def matrices(shape: tuple[int, int, int], dtype: str, layouts: str, seed: int):
 
 
 def run_matmul(sim: ModuleType, kernel: str, shape: tuple[int, int, int], blocks: int, auto: bool):
-    prefix, dtype, layouts = kernel.rsplit("_", 2)
+    _, dtype, layouts = kernel.rsplit("_", 2)
     (a, b), (a64, b64) = matrices(shape, dtype, layouts, seed=sum(shape))
     c = np.full((shape[0], shape[1]), np.nan, np.float32)
     options = sim.Options()
