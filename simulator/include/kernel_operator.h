@@ -3,7 +3,10 @@
 
 #include "ascendc/base.h"
 #include "ascendc/data_copy.h"
+#include "ascendc/data_copy_pad.h"
+#include "ascendc/fill.h"
 #include "ascendc/launch.h"
+#include "ascendc/nd2nz.h"
 #include "ascendc/scalar.h"
 #include "ascendc/sync.h"
 #include "ascendc/tensor.h"

@@ -63,6 +63,12 @@ void Instruction::moves_to(const Region& region) {
   touch(machine_.writes_, region, false, "writes");
 }
 
+void Instruction::updates(const Region& region) {
+  const size_t before = machine_.writes_.size();
+  touch(machine_.writes_, region, false, "writes");
+  if (machine_.writes_.size() > before) machine_.writes_.back().updated = true;
+}
+
 void Instruction::touch(std::vector<Region>& list, const Region& region, bool values,
                         const char* verb) {
   if (region.empty()) return;
@@ -133,24 +139,29 @@ bool Instruction::defined(const Region& region, int64_t* first) const {
 // only what is valid. They become one when they reach GM or the scalar unit.
 void Instruction::check_defined() {
   const auto to_gm = [](const Region& r) { return r.memory == Memory::kGm; };
-  const bool stores =
-      std::any_of(machine_.writes_.begin(), machine_.writes_.end(), to_gm);
+  const bool stores = std::any_of(machine_.writes_.begin(), machine_.writes_.end(), to_gm);
+  int64_t first = -1;
   for (const Region& region : machine_.reads_) {
-    int64_t first = -1;
     if (defined(region, &first)) continue;
     if (region.values) undefined_ = true;
-    if (pipe_ != Pipe::kS && !stores) continue;
-    Report report;
-    report.check = Check::kUninitialized;
-    report.kind = name_of(Check::kUninitialized);
-    report.place = machine_.place(pipe_, operation_, site_);
-    report.memory = machine_.memory_name(operand_of(region));
-    report.begin = first;
-    report.end = first + 1;
-    report.message = std::string(stores ? "stores" : "uses") + " byte " + std::to_string(first) +
-                     " of " + report.memory + ", which nothing has written";
-    machine_.report(std::move(report));
+    if (pipe_ == Pipe::kS || stores) report_undefined(region, first, stores ? "stores" : "uses");
   }
+  for (const Region& region : machine_.writes_) {
+    if (region.updated && !defined(region, &first)) report_undefined(region, first, "updates");
+  }
+}
+
+void Instruction::report_undefined(const Region& region, int64_t first, const char* verb) {
+  Report report;
+  report.check = Check::kUninitialized;
+  report.kind = name_of(Check::kUninitialized);
+  report.place = machine_.place(pipe_, operation_, site_);
+  report.memory = machine_.memory_name(operand_of(region));
+  report.begin = first;
+  report.end = first + 1;
+  report.message = std::string(verb) + " byte " + std::to_string(first) + " of " + report.memory +
+                   ", which nothing has written";
+  machine_.report(std::move(report));
 }
 
 void Instruction::mark_writes() {

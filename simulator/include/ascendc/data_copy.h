@@ -1,4 +1,4 @@
-// DataCopy and its relatives.
+// DataCopy: blocks of 32 bytes between GM, UB and L1, UB to UB, and L1 to BT and FB.
 #pragma once
 
 #include "ascendc/narrow.h"
@@ -19,7 +19,7 @@ struct DataCopyParams {
     Narrow<uint16_t> dstGap;
   };
 
-  DataCopyParams() = default;
+  DataCopyParams() {}
   DataCopyParams(Narrow<uint16_t> count, Narrow<uint16_t> length, Narrow<uint16_t> src,
                  Narrow<uint16_t> dst)
       : blockCount(count), blockLen(length), srcStride(src), dstStride(dst) {}
@@ -27,19 +27,8 @@ struct DataCopyParams {
 
 namespace detail {
 
-inline void copy(const ascsim::Operand& to, const ascsim::Operand& from, const DataCopyParams& p,
-                 bool cached, Site site) {
-  ascsim::Blocks blocks;
-  blocks.blocks = p.blockCount.given();
-  blocks.bytes = p.blockLen.given() * ascsim::kBlockBytes;
-  blocks.from_gap = p.srcStride.given() * ascsim::kBlockBytes;
-  blocks.to_gap = p.dstStride.given() * ascsim::kBlockBytes;
-  ascsim::move_blocks(to, from, blocks, cached, site);
-}
-
-// The count form moves whole 32-byte blocks only: the rest is dropped.
-inline DataCopyParams whole_blocks(ascsim::DType dtype, uint32_t count) {
-  return {1, ascsim::bytes_of(dtype, count) / ascsim::kBlockBytes, 0, 0};
+inline ascsim::CopyFields copy_fields(const DataCopyParams& p) {
+  return {p.blockCount.given(), p.blockLen.given(), p.srcStride.given(), p.dstStride.given()};
 }
 
 }  // namespace detail
@@ -47,32 +36,39 @@ inline DataCopyParams whole_blocks(ascsim::DType dtype, uint32_t count) {
 template <typename T>
 void DataCopy(const LocalTensor<T>& dst, const GlobalTensor<T>& src, const DataCopyParams& params,
               Site site = Site::here()) {
-  detail::copy(dst.operand(), src.operand(), params, src.cached(), site);
+  ascsim::data_copy(dst.operand(), src.operand(), detail::copy_fields(params), src.cached(), site);
 }
 template <typename T>
 void DataCopy(const GlobalTensor<T>& dst, const LocalTensor<T>& src, const DataCopyParams& params,
               Site site = Site::here()) {
-  detail::copy(dst.operand(), src.operand(), params, dst.cached(), site);
+  ascsim::data_copy(dst.operand(), src.operand(), detail::copy_fields(params), dst.cached(), site);
 }
 template <typename T>
 void DataCopy(const LocalTensor<T>& dst, const LocalTensor<T>& src, const DataCopyParams& params,
               Site site = Site::here()) {
-  detail::copy(dst.operand(), src.operand(), params, true, site);
+  ascsim::data_copy(dst.operand(), src.operand(), detail::copy_fields(params), true, site);
 }
+// L1 to BT with half as float.
+template <typename T, typename U, typename = std::enable_if_t<!std::is_same_v<T, U>>>
+void DataCopy(const LocalTensor<T>& dst, const LocalTensor<U>& src, const DataCopyParams& params,
+              Site site = Site::here()) {
+  ascsim::data_copy(dst.operand(), src.operand(), detail::copy_fields(params), true, site);
+}
+
 template <typename T>
 void DataCopy(const LocalTensor<T>& dst, const GlobalTensor<T>& src, uint32_t count,
               Site site = Site::here()) {
-  DataCopy(dst, src, detail::whole_blocks(dtype_of<T>(), count), site);
+  ascsim::data_copy(dst.operand(), src.operand(), static_cast<int64_t>(count), src.cached(), site);
 }
 template <typename T>
 void DataCopy(const GlobalTensor<T>& dst, const LocalTensor<T>& src, uint32_t count,
               Site site = Site::here()) {
-  DataCopy(dst, src, detail::whole_blocks(dtype_of<T>(), count), site);
+  ascsim::data_copy(dst.operand(), src.operand(), static_cast<int64_t>(count), dst.cached(), site);
 }
 template <typename T>
 void DataCopy(const LocalTensor<T>& dst, const LocalTensor<T>& src, uint32_t count,
               Site site = Site::here()) {
-  DataCopy(dst, src, detail::whole_blocks(dtype_of<T>(), count), site);
+  ascsim::data_copy(dst.operand(), src.operand(), static_cast<int64_t>(count), true, site);
 }
 
 }  // namespace AscendC

@@ -42,6 +42,14 @@ template <typename T>
 void SetAtomicMin(Site site = Site::here()) {
   ascsim::set_atomic(ascsim::AtomicOp::kMin, dtype_of<T>(), site);
 }
+// Only the type; the operation stays, and on a core that has set none it is addition (INFERRED: the
+// register's operation field is 0 for addition, and kernels rely on it).
+template <typename T>
+void SetAtomicType(Site site = Site::here()) {
+  const ascsim::AtomicOp now = ascsim::machine().current().state.atomic;
+  ascsim::set_atomic(now == ascsim::AtomicOp::kNone ? ascsim::AtomicOp::kAdd : now, dtype_of<T>(),
+                     site);
+}
 inline void SetAtomicNone(Site site = Site::here()) {
   ascsim::set_atomic(ascsim::AtomicOp::kNone, ascsim::DType::kFp32, site);
 }

@@ -46,6 +46,10 @@ class TPipe {
   void Reset() { next_ = {}; }
 
   static TPipe* current() { return current_; }
+  // For the simulator: where the part of UB begins that no buffer has.
+  static uint32_t free_begin() {
+    return current_ == nullptr ? 0 : current_->next_[static_cast<size_t>(ascsim::Memory::kUb)];
+  }
 
  private:
   std::array<uint32_t, 8> next_{};

@@ -39,6 +39,8 @@ struct ScalarState {
   bool column_major_mmad = false;
   uint64_t fmatrix_a = 0, fmatrix_b = 0;  // l1H | l1W << 16 | padding bytes << 32
   bool fmatrix_set_a = false, fmatrix_set_b = false;
+  uint64_t pad_value = 0;  // SetPadValue, for DataCopyPad
+  bool pad_value_set = false;
   uint64_t load_padding = 0;
   bool load_padding_set = false;
   uint16_t nd_num = 1, src_nd_stride = 0, dst_nd_stride = 0;  // SetFixpipeNz2ndFlag

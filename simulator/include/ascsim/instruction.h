@@ -42,6 +42,8 @@ class Instruction {
   void writes(const Region& region);
   // Bytes written by a move; Machine::move copies what is known about them.
   void moves_to(const Region& region);
+  // Bytes of GM that an atomic move combines with its own: a write whose bytes must have values.
+  void updates(const Region& region);
 
   // Reports a defect of the kernel unless `ok`; the instruction is then not executed. `message` is
   // a function that makes the text: it costs nothing while all is well.
@@ -69,6 +71,7 @@ class Instruction {
   void touch(std::vector<Region>& list, const Region& region, bool values, const char* verb);
   bool inside(const Region& region, const char* verb);
   bool defined(const Region& region, int64_t* first) const;
+  void report_undefined(const Region& region, int64_t first, const char* verb);
   void check_defined();
   void mark_writes();
 

@@ -11,6 +11,7 @@ namespace ascsim {
 struct Region {
   Memory memory = Memory::kUb;
   bool values = true;   // false: the bytes are only moved, so they may be unwritten ones
+  bool updated = false;  // of a write: read-modify-write by an atomic move
   int32_t buffer = -1;  // GM only
   uint64_t base = 0;
   uint32_t length = 0;
