@@ -124,12 +124,13 @@ def test_nd2nz_edges(sim: ModuleType) -> None:
 
 
 def test_nd2nz_keeps_unwritten(sim: ModuleType) -> None:
-    """Unwritten GM bytes stay unwritten in L1: here they are never used, so nothing is reported."""
+    """Unwritten GM bytes stay unwritten in L1; storing them is what is reported."""
     gm, _ = random_memory([7])
     before, after = np.zeros(AREA, np.uint8), np.zeros(AREA, np.uint8)
-    p = [4, 2, 0, 0, 1, 4, 20, 0, 30, 4, 1, 0, 0]
-    arguments = np.array(p, np.int64)
-    assert sim.run("move_cube", 1, [arguments, gm, before, after], [1, 3]).reports == []
+    arguments = np.array([4, 2, 64, 0, 1, 4, 20, 0, 30, 4, 1, 0, 0], np.int64)
+    reports = sim.run("move_cube", 1, [arguments, gm, before, after], [1, 3]).reports
+    assert len(reports) == 1
+    assert "stores byte 64 of L1, which nothing has written" in reports[0]
 
 
 @pytest.mark.parametrize("width", [2, 4])
