@@ -12,3 +12,4 @@
 #include "ascendc/tensor.h"
 #include "ascendc/tpipe.h"
 #include "ascendc/vector_binary.h"
+#include "ascendc/vector_reduce.h"

@@ -1,0 +1,193 @@
+// One result per block, per pair of lanes, per repeat: the instructions behind BlockReduce*,
+// PairReduceSum and WholeReduce* ("ReduceDataBlock", "ReducePairElem", "ReduceRepeat" pages).
+#include <string>
+
+#include "ops/reduce_lanes.h"
+
+namespace ascsim {
+
+namespace {
+
+struct Reduction {
+  const char* name;
+  ReduceOp op;
+  ReduceResult result = ReduceResult::kValue;
+  int group_bytes = 0;  // source bytes behind one result
+  int64_t dst_alignment = 0;
+  int64_t dst_unit = 0;  // bytes of one step between repeats
+  VectorClass price = VectorClass::kBlockReduceMax;
+};
+
+int64_t result_bytes(ReduceResult result, int64_t element_bytes) {
+  switch (result) {
+    case ReduceResult::kValueIndex:
+    case ReduceResult::kIndexValue: return 2 * element_bytes;
+    case ReduceResult::kValue: return element_bytes;
+    case ReduceResult::kIndex: return 4;  // 32 bits for half too
+  }
+  return 0;
+}
+
+// Results of a repeat: `declare(first, count)` for each run of groups that have an active lane.
+template <typename Visit>
+void for_each_result_run(uint64_t low, uint64_t high, int lanes, int group, Visit&& visit) {
+  const auto active = [&](int g) {
+    for (int l = g * group; l < (g + 1) * group; ++l) {
+      if (((l < 64 ? low >> l : high >> (l - 64)) & 1) != 0) return true;
+    }
+    return false;
+  };
+  for (int g = 0; g < lanes / group;) {
+    int end = g;
+    while (end < lanes / group && active(end)) ++end;
+    if (end > g) visit(g, end - g);
+    g = end + 1;
+  }
+}
+
+void declare_results(Instruction& i, const VectorPlan& plan, const Operand& dst, int group,
+                     int64_t bytes, int64_t step) {
+  const int64_t whole = plan.repeats - (plan.has_tail ? 1 : 0);
+  const auto repeats = [&](uint64_t low, uint64_t high, int64_t first, int64_t count) {
+    if (count <= 0) return;
+    for_each_result_run(low, high, plan.lanes, group, [&](int g, int n) {
+      i.writes(region(dst.plus_bytes(first * step + g * bytes), n * bytes,
+                      static_cast<uint32_t>(count), step));
+    });
+  };
+  repeats(plan.low, plan.high, 0, whole);
+  if (plan.has_tail) repeats(plan.tail_low, plan.tail_high, whole, 1);
+}
+
+template <typename T>
+void store_extreme(const Reduction& r, const RepeatLanes<T>& lanes, int first, int count,
+                   uint8_t* to) {
+  const int lane = extreme_lane(r.op, lanes, first, count);
+  const T value = lanes.values[lane];
+  const auto wide = static_cast<uint32_t>(lane);
+  if (r.result == ReduceResult::kIndex) {
+    std::memcpy(to, &wide, sizeof(wide));
+    return;
+  }
+  // The index is an integer of the value's width.
+  const bool value_first = r.result != ReduceResult::kIndexValue;
+  std::memcpy(to + (value_first ? 0 : sizeof(T)), &value, sizeof(T));
+  if (r.result == ReduceResult::kValue) return;
+  std::memcpy(to + (value_first ? sizeof(T) : 0), &wide, sizeof(T));  // little-endian
+}
+
+template <typename T>
+T block_value(ReduceOp op, const RepeatLanes<T>& lanes, int first) {
+  constexpr int kPerBlock = RepeatLanes<T>::kPerBlock;
+  if (lanes.group(first, kPerBlock) != ones(kPerBlock)) {
+    return op == ReduceOp::kSum ? tree_sum(lanes, first, kPerBlock)
+                                : lanes.values[extreme_lane(op, lanes, first, kPerBlock)];
+  }
+  return op == ReduceOp::kSum ? tree_sum_all<T, kPerBlock>(lanes.values + first)
+                              : extreme_all<T, kPerBlock>(op, lanes.values + first);
+}
+
+template <typename T>
+void compute(const Reduction& r, const VectorPlan& plan, uint8_t* dst, const uint8_t* src,
+             int64_t dst_step, Steps src_steps) {
+  constexpr int kLanes = RepeatLanes<T>::kLanes;
+  const int group = r.group_bytes / static_cast<int>(sizeof(T));
+  const int64_t bytes = result_bytes(r.result, sizeof(T));
+  RepeatLanes<T> lanes;
+  for (int64_t repeat = 0; repeat < plan.repeats; ++repeat) {
+    lanes.load(plan, repeat, src, src_steps);
+    uint8_t* to = dst + repeat * dst_step;
+    for (int first = 0; first < kLanes; first += group, to += bytes) {
+      if (lanes.group(first, group) == 0) continue;  // nothing is written for it
+      T value;
+      if (group == RepeatLanes<T>::kPerBlock) {
+        value = block_value(r.op, lanes, first);
+      } else if (r.op != ReduceOp::kSum) {
+        store_extreme(r, lanes, first, group, to);
+        continue;
+      } else if (group == kLanes && lanes.all()) {
+        value = tree_sum_all<T, kLanes>(lanes.values);
+      } else {
+        value = tree_sum(lanes, first, group);
+      }
+      std::memcpy(to, &value, sizeof(T));
+    }
+  }
+}
+
+void require_strides(Instruction& i, int64_t dst_step, Steps src_steps) {
+  const auto fits = [](int64_t v) { return v >= 0 && v <= 65535; };
+  i.require(fits(dst_step) && fits(src_steps.block) && fits(src_steps.repeat), Check::kNarrowing,
+            [&] {
+              return "strides dst " + std::to_string(dst_step) + ", src block " +
+                     std::to_string(src_steps.block) + ", src repeat " +
+                     std::to_string(src_steps.repeat) + ", allowed 0 to 65535";
+            });
+}
+
+void run(const Reduction& r, const Operand& dst, const Operand& src, const Lanes& lanes,
+         int64_t dst_step, Steps src_steps, Site site) {
+  Instruction i(Pipe::kV, r.name, site);
+  i.require((src.dtype == DType::kFp16 || src.dtype == DType::kFp32) && dst.dtype == src.dtype,
+            Check::kParameter, [&] {
+              return std::string(name_of(src.dtype)) + " to " + name_of(dst.dtype) +
+                     ", allowed fp16 and fp32";
+            });
+  const int bytes = bits_of(src.dtype) / 8;
+  const VectorPlan plan = plan_lanes(i, lanes, bytes);
+  require_strides(i, dst_step, src_steps);
+  i.require_aligned(dst, r.dst_alignment, "dst");
+  i.require_aligned(src, kBlockBytes, "src");
+  const int64_t step = dst_step * r.dst_unit;
+  declare_operand(plan, src, bytes, src_steps, [&](const Region& reg) { i.reads(reg); });
+  declare_results(i, plan, dst, r.group_bytes / bytes, result_bytes(r.result, bytes), step);
+  VectorWork work;
+  work.op = r.price;
+  work.dtype = src.dtype;
+  work.repeats = static_cast<uint32_t>(plan.repeats);
+  work.elements = static_cast<uint32_t>(plan.elements);
+  work.dst = work_operand(dst, {1, step / kBlockBytes});
+  work.src0 = work_operand(src, src_steps);
+  i.work = work;
+  if (!i.begin(src.dtype)) return;
+  uint8_t* to = machine().pointer(dst);
+  const uint8_t* from = machine().pointer(src);
+  if (src.dtype == DType::kFp32) return compute<float>(r, plan, to, from, step, src_steps);
+  compute<_Float16>(r, plan, to, from, step, src_steps);
+}
+
+}  // namespace
+
+void vector_block_reduce(const char* name, ReduceOp op, const Operand& dst, const Operand& src,
+                         const Lanes& lanes, int64_t dst_step, Steps src_steps, Site site) {
+  const int64_t bytes = bits_of(src.dtype) / 8;
+  Reduction r{name, op};
+  r.group_bytes = kBlockBytes;
+  r.dst_alignment = r.dst_unit = 8 * bytes;
+  r.price = op == ReduceOp::kSum ? VectorClass::kBlockReduceSum : VectorClass::kBlockReduceMax;
+  run(r, dst, src, lanes, dst_step, src_steps, site);
+}
+
+void vector_pair_reduce(const char* name, const Operand& dst, const Operand& src,
+                        const Lanes& lanes, int64_t dst_step, Steps src_steps, Site site) {
+  Reduction r{name, ReduceOp::kSum};
+  r.group_bytes = 2 * bits_of(src.dtype) / 8;
+  r.dst_alignment = kBlockBytes;
+  r.dst_unit = kRepeatBytes / 2;
+  r.price = VectorClass::kPairReduceSum;
+  run(r, dst, src, lanes, dst_step, src_steps, site);
+}
+
+void vector_whole_reduce(const char* name, ReduceOp op, ReduceResult result, const Operand& dst,
+                         const Operand& src, const Lanes& lanes, int64_t dst_step, Steps src_steps,
+                         Site site) {
+  Reduction r{name, op};
+  r.result = op == ReduceOp::kSum ? ReduceResult::kValue : result;
+  r.group_bytes = kRepeatBytes;
+  // Table 3 of the "ReduceRepeat" page: alignment and unit are the size of the result.
+  r.dst_alignment = r.dst_unit = result_bytes(r.result, bits_of(src.dtype) / 8);
+  r.price = op == ReduceOp::kSum ? VectorClass::kWholeReduceSum : VectorClass::kWholeReduceMax;
+  run(r, dst, src, lanes, dst_step, src_steps, site);
+}
+
+}  // namespace ascsim
