@@ -59,8 +59,8 @@ T tree_sum(const RepeatLanes<T>& lanes, int first, int count) {
   for (; count > 1; count /= 2) {
     for (int l = 0; l < count / 2; ++l) {
       const bool a = present[2 * l], b = present[2 * l + 1];
-      values[l] = a && b ? rounded_sum(values[2 * l], values[2 * l + 1])
-                         : values[2 * l + (a ? 0 : 1)];
+      values[l] =
+          a && b ? rounded_sum(values[2 * l], values[2 * l + 1]) : values[2 * l + (a ? 0 : 1)];
       present[l] = a || b;
     }
   }

@@ -23,8 +23,8 @@ void describe(Instruction& i, const Operand& dst, const Operand& src, int64_t el
   work.op = VectorClass::kHighLevel;
   work.dtype = src.dtype;
   work.elements = static_cast<uint32_t>(elements);
-  work.repeats = static_cast<uint32_t>(
-      (bytes_of(src.dtype, elements) + kRepeatBytes - 1) / kRepeatBytes);
+  work.repeats =
+      static_cast<uint32_t>((bytes_of(src.dtype, elements) + kRepeatBytes - 1) / kRepeatBytes);
   work.dst = work_operand(dst, Steps{});
   work.src0 = work_operand(src, Steps{});
   i.work = work;
@@ -57,8 +57,8 @@ T reduced(ReduceOp op, const uint8_t* src, int64_t count, int64_t step) {
     std::memcpy(&value, src + n * step, sizeof(T));
     const auto wide = static_cast<float>(value), held = static_cast<float>(best);
     sum = n == 0 ? wide : sum + wide;
-    if (n == 0 || (held == held && (wide != wide || (op == ReduceOp::kMax ? wide > held
-                                                                           : wide < held)))) {
+    if (n == 0 ||
+        (held == held && (wide != wide || (op == ReduceOp::kMax ? wide > held : wide < held)))) {
       best = value;
     }
   }
@@ -73,9 +73,9 @@ void reduce(const ReducePattern& r, int64_t row_bytes) {
   std::vector<T> values(static_cast<size_t>(results));
   for (int64_t n = 0; n < results; ++n) {
     constexpr auto kBytes = static_cast<int64_t>(sizeof(T));
-    values[static_cast<size_t>(n)] =
-        r.inner ? reduced<T>(r.op, src + n * row_bytes, r.columns, kBytes)
-                : reduced<T>(r.op, src + n * kBytes, r.rows, row_bytes);
+    values[static_cast<size_t>(n)] = r.inner
+                                         ? reduced<T>(r.op, src + n * row_bytes, r.columns, kBytes)
+                                         : reduced<T>(r.op, src + n * kBytes, r.rows, row_bytes);
   }
   std::memcpy(dst, values.data(), values.size() * sizeof(T));
 }
@@ -85,12 +85,10 @@ void reduce(const ReducePattern& r, int64_t row_bytes) {
 void vector_reduce_pattern(const ReducePattern& r, Site site) {
   static constexpr const char* kNames[] = {"ReduceMax", "ReduceMin", "ReduceSum"};
   Instruction i(Pipe::kV, kNames[static_cast<int>(r.op)], site);
-  i.require(r.src.dtype == DType::kFp32 ||
-                (r.src.dtype == DType::kFp16 && r.op != ReduceOp::kSum),
+  i.require(r.src.dtype == DType::kFp32 || (r.src.dtype == DType::kFp16 && r.op != ReduceOp::kSum),
             Check::kParameter, [&] { return std::string(name_of(r.src.dtype)) + " is not taken"; });
-  i.require(r.rows > 0 && r.columns > 0, Check::kParameter, [&] {
-    return "shape " + std::to_string(r.rows) + " x " + std::to_string(r.columns);
-  });
+  i.require(r.rows > 0 && r.columns > 0, Check::kParameter,
+            [&] { return "shape " + std::to_string(r.rows) + " x " + std::to_string(r.columns); });
   i.require_aligned(r.dst, kBlockBytes, "dst");
   i.require_aligned(r.src, kBlockBytes, "src");
   const int64_t bytes = bits_of(r.src.dtype) / 8;

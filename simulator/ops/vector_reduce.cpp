@@ -3,6 +3,7 @@
 #include <string>
 
 #include "ops/reduce_lanes.h"
+#include "ops/vector_defined.h"
 
 namespace ascsim {
 
@@ -21,9 +22,12 @@ struct Reduction {
 int64_t result_bytes(ReduceResult result, int64_t element_bytes) {
   switch (result) {
     case ReduceResult::kValueIndex:
-    case ReduceResult::kIndexValue: return 2 * element_bytes;
-    case ReduceResult::kValue: return element_bytes;
-    case ReduceResult::kIndex: return 4;  // 32 bits for half too
+    case ReduceResult::kIndexValue:
+      return 2 * element_bytes;
+    case ReduceResult::kValue:
+      return element_bytes;
+    case ReduceResult::kIndex:
+      return 4;  // 32 bits for half too
   }
   return 0;
 }
@@ -57,6 +61,25 @@ void declare_results(Instruction& i, const VectorPlan& plan, const Operand& dst,
   };
   repeats(plan.low, plan.high, 0, whole);
   if (plan.has_tail) repeats(plan.tail_low, plan.tail_high, whole, 1);
+}
+
+// A result is written if all of its lanes were.
+void refine_results(const VectorPlan& plan, const Operand& dst, const LaneOperand& src, int group,
+                    int64_t bytes, int64_t step) {
+  const int per_block = static_cast<int>(kBlockBytes) / src.bytes;
+  int64_t offset = 0;
+  for (int64_t r = 0; r < plan.repeats; ++r) {
+    const auto visit = [&](int g, int n) {
+      machine().shadow(dst.plus_bytes(r * step + g * bytes), &offset).set(offset, n * bytes, true);
+    };
+    for_each_result_run(plan.low_of(r), plan.high_of(r), plan.lanes, group, visit);
+    for_each_lane_run(plan.low_of(r), plan.high_of(r), plan.lanes, 1, [&](int lane, int) {
+      const Shadow& from = machine().shadow(src.lane(r, lane, per_block), &offset);
+      if (from.first_undefined(offset, src.bytes) < 0) return;
+      Shadow& to = machine().shadow(dst.plus_bytes(r * step + lane / group * bytes), &offset);
+      to.set(offset, bytes, false);
+    });
+  }
 }
 
 template <typename T>
@@ -149,7 +172,12 @@ void run(const Reduction& r, const Operand& dst, const Operand& src, const Lanes
   work.dst = work_operand(dst, {1, step / kBlockBytes});
   work.src0 = work_operand(src, src_steps);
   i.work = work;
-  if (!i.begin(src.dtype)) return;
+  const bool execute = i.begin(src.dtype);
+  if (i.used_unwritten()) {
+    refine_results(plan, dst, {src, bytes, src_steps}, r.group_bytes / bytes,
+                   result_bytes(r.result, bytes), step);
+  }
+  if (!execute) return;
   uint8_t* to = machine().pointer(dst);
   const uint8_t* from = machine().pointer(src);
   if (src.dtype == DType::kFp32) return compute<float>(r, plan, to, from, step, src_steps);

@@ -256,9 +256,8 @@ void extreme_counted(ReduceAll r, Site site) {
 void vector_reduce_all(const ReduceAll& reduce, Site site) {
   if (reduce.src.dtype != DType::kFp16 && reduce.src.dtype != DType::kFp32) {
     Instruction i(Pipe::kV, name_of(reduce.op), site);
-    i.require(false, Check::kParameter, [&] {
-      return std::string(name_of(reduce.src.dtype)) + ", allowed fp16 and fp32";
-    });
+    i.require(false, Check::kParameter,
+              [&] { return std::string(name_of(reduce.src.dtype)) + ", allowed fp16 and fp32"; });
     i.begin(reduce.src.dtype);
     return;
   }

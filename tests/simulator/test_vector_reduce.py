@@ -65,8 +65,10 @@ def masks(total_lanes: int, bits: int, repeats: int, count: int) -> list[int]:
     if count < 0:
         return [bits] * repeats
     full = (1 << total_lanes) - 1
-    return [full if count >= n + total_lanes else (1 << (count - n)) - 1
-            for n in range(0, count, total_lanes)]
+    return [
+        full if count >= n + total_lanes else (1 << (count - n)) - 1
+        for n in range(0, count, total_lanes)
+    ]
 
 
 def reduced_groups(op: str, lanes: list[Any], group: int) -> list[Any]:
@@ -103,8 +105,12 @@ def random_bits(rng: np.random.Generator, lanes: int) -> int:
 
 def layout(rng: np.random.Generator, dtype: Any) -> dict[str, int]:
     repeats = int(rng.integers(1, 12))
-    return {"repeats": repeats, "src_block": int(rng.integers(0, 4)),
-            "src_repeat": int(rng.integers(0, 12)), "dst_step": int(rng.integers(1, 4))}
+    return {
+        "repeats": repeats,
+        "src_block": int(rng.integers(0, 4)),
+        "src_repeat": int(rng.integers(0, 12)),
+        "dst_step": int(rng.integers(1, 4)),
+    }
 
 
 def masked_case(rng: np.random.Generator, lanes: int) -> tuple[int, int, dict[str, int]]:
@@ -155,8 +161,9 @@ def test_pair_reduce(sim: ModuleType, dtype: Any, seed: int) -> None:
     bits, count, asked = masked_case(rng, lanes)
     x = random_values(rng, 16384, dtype, seed % 2 == 1)
     y = random_values(rng, 4096, dtype, False)
-    got, reports = launch(sim, x, y, code=PAIR if seed % 4 < 2 else NEW_NAMES[PAIR], **fields,
-                          **asked)
+    got, reports = launch(
+        sim, x, y, code=PAIR if seed % 4 < 2 else NEW_NAMES[PAIR], **fields, **asked
+    )
     assert reports == []
     want = y.copy()
     with np.errstate(all="ignore"):
@@ -209,8 +216,9 @@ def test_repeat_reduce_sum(sim: ModuleType, dtype: Any) -> None:
     lanes = 256 // np.dtype(dtype).itemsize
     x = random_values(rng, 4096, dtype, False)
     y = random_values(rng, 64, dtype, False)
-    got, reports = launch(sim, x, y, code=REPEAT_SUM, mask=lanes - 3, repeats=5, dst_step=2,
-                          src_repeat=9)
+    got, reports = launch(
+        sim, x, y, code=REPEAT_SUM, mask=lanes - 3, repeats=5, dst_step=2, src_repeat=9
+    )
     assert reports == []
     want = y.copy()
     for r in range(5):
@@ -238,8 +246,9 @@ def test_reduce_all_extreme(sim: ModuleType, op: str, dtype: Any, index: int, se
         repeats = int(rng.choice([1, 2, 31, 65, 100]))
         step = int(rng.choice([4, 8]))
         mask = int(rng.integers(1, lanes // 2 + 1))
-        got, reports = launch(sim, x, y, code=ALL[op], mask=mask, repeats=repeats, src_repeat=step,
-                              order=index)
+        got, reports = launch(
+            sim, x, y, code=ALL[op], mask=mask, repeats=repeats, src_repeat=step, order=index
+        )
         taken = [r * step * 32 // size + n for r in range(repeats) for n in range(mask)]
         values = list(x)
         where = taken[best_lane(op, [x[n] for n in taken])]
@@ -263,8 +272,9 @@ def test_reduce_sum(sim: ModuleType, dtype: Any, seed: int) -> None:
         count = int(rng.choice([1, lanes - 1, lanes, lanes + 1, 5 * lanes + 9]))
         preset = {"preset": 2, "code": 33} if seed % 3 else {"code": COUNTED["sum"]}
         got, reports = launch(sim, x, y, count=count, **preset)
-        parts = [tree(repeat_lanes(x, m, r, 1, 8))
-                 for r, m in enumerate(masks(lanes, full, 0, count))]
+        parts = [
+            tree(repeat_lanes(x, m, r, 1, 8)) for r, m in enumerate(masks(lanes, full, 0, count))
+        ]
         total = parts[0]
         for part in parts[1:]:
             total = total + part
@@ -288,15 +298,27 @@ def test_edges(sim: ModuleType) -> None:
     for dtype in DTYPES:
         per_block = 32 // np.dtype(dtype).itemsize
         largest = np.finfo(dtype).max
-        rows = [([largest] * per_block, largest, largest, inf), ([-0.0] * per_block, -0.0, -0.0, -0.0),
-                ([inf, -inf] * (per_block // 2), inf, -inf, nan), ([nan] * per_block, nan, nan, nan),
-                ([1.0] * (per_block - 1) + [inf], inf, 1.0, inf),
-                ([1.0] * (per_block - 1) + [-inf], 1.0, -inf, -inf),
-                ([1.0] * (per_block - 1) + [nan], nan, nan, nan)]
+        rows = [
+            ([largest] * per_block, largest, largest, inf),
+            ([-0.0] * per_block, -0.0, -0.0, -0.0),
+            ([inf, -inf] * (per_block // 2), inf, -inf, nan),
+            ([nan] * per_block, nan, nan, nan),
+            ([1.0] * (per_block - 1) + [inf], inf, 1.0, inf),
+            ([1.0] * (per_block - 1) + [-inf], 1.0, -inf, -inf),
+            ([1.0] * (per_block - 1) + [nan], nan, nan, nan),
+        ]
         x = np.concatenate([np.array(row[0], dtype) for row in rows] + [np.zeros(per_block, dtype)])
         for n, op in enumerate(["max", "min", "sum"]):
-            got, reports = launch(sim, x, np.zeros(32, dtype), code=BLOCK[op], mask=8 * per_block,
-                                  repeats=1, dst_step=1, src_repeat=8)
+            got, reports = launch(
+                sim,
+                x,
+                np.zeros(32, dtype),
+                code=BLOCK[op],
+                mask=8 * per_block,
+                repeats=1,
+                dst_step=1,
+                src_repeat=8,
+            )
             assert reports == []
             want = np.array([row[n + 1] for row in rows], dtype)
             np.testing.assert_array_equal(got[:7], want)
@@ -314,18 +336,28 @@ def test_nothing_to_do(sim: ModuleType) -> None:
 
 @pytest.mark.parametrize(
     ("asked", "text"),
-    [({"repeats": 256}, "repeat 256, allowed 0 to 255"),
-     ({"src_repeat": 65536}, "src repeat 65536, allowed 0 to 65535"),
-     ({"dst_step": -1}, "dst -1"),
-     ({"result_offset": 16}, "dst: UB address"),
-     ({"repeats": 40}, "uses byte"),
-     ({"code": 3, "result_offset": 4}, "multiple of 8 bytes")],
+    [
+        ({"repeats": 256}, "repeat 256, allowed 0 to 255"),
+        ({"src_repeat": 65536}, "src repeat 65536, allowed 0 to 65535"),
+        ({"dst_step": -1}, "dst -1"),
+        ({"result_offset": 16}, "dst: UB address"),
+        ({"repeats": 33}, "which nothing has written"),
+        ({"code": 3, "result_offset": 4}, "multiple of 8 bytes"),
+    ],
 )
 def test_limits(sim: ModuleType, asked: dict[str, int], text: str) -> None:
     x, y = np.ones(2048, np.float32), np.zeros(512, np.float32)
     fields = {"code": 0, "mask": 64, "repeats": 1, "dst_step": 1, "src_repeat": 8} | asked
     _, reports = launch(sim, x, y, **fields)
     assert any(text in report for report in reports), reports
+
+
+def test_unwritten_lanes(sim: ModuleType) -> None:
+    """Results of written lanes count as written beside those of unwritten ones."""
+    x, y = np.ones(2048, np.float32), np.zeros(256, np.float32)
+    got, reports = launch(sim, x, y, code=2, mask=64, repeats=33, dst_step=1, src_repeat=8)
+    assert reports == []
+    np.testing.assert_array_equal(got, 8)
 
 
 @pytest.mark.parametrize("pattern", ["RA", "AR"])
@@ -337,8 +369,10 @@ def test_patterns(sim: ModuleType, pattern: str, rows: int, columns: int) -> Non
     y = np.zeros(64, np.float32)
     axis = 0 if pattern == "RA" else 1
     values = x[:, :columns]
-    codes = {"RA": {40: values.max(0), 42: values.astype(np.float64).sum(0)},
-             "AR": {41: values.max(1), 43: values.astype(np.float64).sum(1), 44: values.min(1)}}
+    codes = {
+        "RA": {40: values.max(0), 42: values.astype(np.float64).sum(0)},
+        "AR": {41: values.max(1), 43: values.astype(np.float64).sum(1), 44: values.min(1)},
+    }
     for code, want in codes[pattern].items():
         got, reports = launch(sim, x.ravel(), y, code=code, repeats=rows, count=columns)
         assert reports == []
@@ -347,14 +381,27 @@ def test_patterns(sim: ModuleType, pattern: str, rows: int, columns: int) -> Non
 
 def test_broadcast(sim: ModuleType) -> None:
     x = np.arange(1, 65, dtype=np.float32)
-    for code, shape, source in [(50, (6, 16), (1, 16)), (51, (16, 24), (16, 1)), (52, (1, 40), (1, 1)),
-                                (51, (5, 12), (5, 1))]:
+    for code, shape, source in [
+        (50, (6, 16), (1, 16)),
+        (51, (16, 24), (16, 1)),
+        (52, (1, 40), (1, 1)),
+        (51, (5, 12), (5, 1)),
+    ]:
         y = np.zeros(512, np.float32)
-        got, reports = launch(sim, x, y, code=code, repeats=shape[0], count=shape[1],
-                              src_repeat=source[0], src_block=source[1])
+        got, reports = launch(
+            sim,
+            x,
+            y,
+            code=code,
+            repeats=shape[0],
+            count=shape[1],
+            src_repeat=source[0],
+            src_block=source[1],
+        )
         assert reports == []
         want = np.broadcast_to(x[: source[0] * source[1]].reshape(source), shape)
         np.testing.assert_array_equal(got[: shape[0] * shape[1]].reshape(shape), want)
-    _, reports = launch(sim, x, np.zeros(64, np.float32), code=50, repeats=4, count=16, src_repeat=2,
-                        src_block=16)
+    _, reports = launch(
+        sim, x, np.zeros(64, np.float32), code=50, repeats=4, count=16, src_repeat=2, src_block=16
+    )
     assert any("does not broadcast" in report for report in reports)

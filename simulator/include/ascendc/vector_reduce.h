@@ -26,10 +26,14 @@ constexpr ascsim::ReduceOp reduce_op(ReduceType type) {
 
 constexpr ascsim::ReduceResult reduce_result(ReduceOrder order) {
   switch (order) {
-    case ReduceOrder::ORDER_VALUE_INDEX: return ascsim::ReduceResult::kValueIndex;
-    case ReduceOrder::ORDER_INDEX_VALUE: return ascsim::ReduceResult::kIndexValue;
-    case ReduceOrder::ORDER_ONLY_VALUE: return ascsim::ReduceResult::kValue;
-    case ReduceOrder::ORDER_ONLY_INDEX: return ascsim::ReduceResult::kIndex;
+    case ReduceOrder::ORDER_VALUE_INDEX:
+      return ascsim::ReduceResult::kValueIndex;
+    case ReduceOrder::ORDER_INDEX_VALUE:
+      return ascsim::ReduceResult::kIndexValue;
+    case ReduceOrder::ORDER_ONLY_VALUE:
+      return ascsim::ReduceResult::kValue;
+    case ReduceOrder::ORDER_ONLY_INDEX:
+      return ascsim::ReduceResult::kIndex;
   }
   return ascsim::ReduceResult::kValueIndex;
 }
@@ -45,14 +49,14 @@ ascsim::Lanes reduce_lanes(const uint64_t mask[], int64_t repeats, bool own) {
 
 }  // namespace detail
 
-#define ASCSIM_BLOCK_REDUCE(Name, op, Mask)                                                       \
-  template <typename T, bool isSetMask = true>                                                    \
-  void Name(const LocalTensor<T>& dst, const LocalTensor<T>& src, int32_t repeatTime, Mask,       \
-            int32_t dstRepStride, int32_t srcBlkStride, int32_t srcRepStride,                     \
-            Site site = Site::here()) {                                                           \
-    ascsim::vector_block_reduce(#Name, op, dst.operand(), src.operand(),                          \
-                                detail::reduce_lanes<T>(mask, repeatTime, isSetMask),             \
-                                dstRepStride, {srcBlkStride, srcRepStride}, site);                \
+#define ASCSIM_BLOCK_REDUCE(Name, op, Mask)                                                 \
+  template <typename T, bool isSetMask = true>                                              \
+  void Name(const LocalTensor<T>& dst, const LocalTensor<T>& src, int32_t repeatTime, Mask, \
+            int32_t dstRepStride, int32_t srcBlkStride, int32_t srcRepStride,               \
+            Site site = Site::here()) {                                                     \
+    ascsim::vector_block_reduce(#Name, op, dst.operand(), src.operand(),                    \
+                                detail::reduce_lanes<T>(mask, repeatTime, isSetMask),       \
+                                dstRepStride, {srcBlkStride, srcRepStride}, site);          \
   }
 
 ASCSIM_BLOCK_REDUCE(BlockReduceMax, ascsim::ReduceOp::kMax, int32_t mask)
@@ -63,15 +67,15 @@ ASCSIM_BLOCK_REDUCE(BlockReduceSum, ascsim::ReduceOp::kSum, int32_t mask)
 ASCSIM_BLOCK_REDUCE(BlockReduceSum, ascsim::ReduceOp::kSum, const uint64_t mask[])
 #undef ASCSIM_BLOCK_REDUCE
 
-#define ASCSIM_WHOLE_REDUCE(Name, op, Mask)                                                       \
-  template <typename T, bool isSetMask = true>                                                    \
-  void Name(const LocalTensor<T>& dst, const LocalTensor<T>& src, Mask, int32_t repeatTime,       \
-            int32_t dstRepStride, int32_t srcBlkStride, int32_t srcRepStride,                     \
-            ReduceOrder order = ReduceOrder::ORDER_VALUE_INDEX, Site site = Site::here()) {       \
-    ascsim::vector_whole_reduce(#Name, op, detail::reduce_result(order), dst.operand(),           \
-                                src.operand(),                                                    \
-                                detail::reduce_lanes<T>(mask, repeatTime, isSetMask),             \
-                                dstRepStride, {srcBlkStride, srcRepStride}, site);                \
+#define ASCSIM_WHOLE_REDUCE(Name, op, Mask)                                                 \
+  template <typename T, bool isSetMask = true>                                              \
+  void Name(const LocalTensor<T>& dst, const LocalTensor<T>& src, Mask, int32_t repeatTime, \
+            int32_t dstRepStride, int32_t srcBlkStride, int32_t srcRepStride,               \
+            ReduceOrder order = ReduceOrder::ORDER_VALUE_INDEX, Site site = Site::here()) { \
+    ascsim::vector_whole_reduce(#Name, op, detail::reduce_result(order), dst.operand(),     \
+                                src.operand(),                                              \
+                                detail::reduce_lanes<T>(mask, repeatTime, isSetMask),       \
+                                dstRepStride, {srcBlkStride, srcRepStride}, site);          \
   }
 
 ASCSIM_WHOLE_REDUCE(WholeReduceMax, ascsim::ReduceOp::kMax, int32_t mask)
@@ -80,23 +84,23 @@ ASCSIM_WHOLE_REDUCE(WholeReduceMin, ascsim::ReduceOp::kMin, int32_t mask)
 ASCSIM_WHOLE_REDUCE(WholeReduceMin, ascsim::ReduceOp::kMin, const uint64_t mask[])
 #undef ASCSIM_WHOLE_REDUCE
 
-#define ASCSIM_REDUCE_SUM(Mask)                                                                   \
-  template <typename T, bool isSetMask = true>                                                    \
-  void WholeReduceSum(const LocalTensor<T>& dst, const LocalTensor<T>& src, Mask,                 \
-                      int32_t repeatTime, int32_t dstRepStride, int32_t srcBlkStride,             \
-                      int32_t srcRepStride, Site site = Site::here()) {                           \
-    ascsim::vector_whole_reduce("WholeReduceSum", ascsim::ReduceOp::kSum,                         \
-                                ascsim::ReduceResult::kValue, dst.operand(), src.operand(),       \
-                                detail::reduce_lanes<T>(mask, repeatTime, isSetMask),             \
-                                dstRepStride, {srcBlkStride, srcRepStride}, site);                \
-  }                                                                                               \
-  template <typename T, bool isSetMask = true>                                                    \
-  void PairReduceSum(const LocalTensor<T>& dst, const LocalTensor<T>& src, int32_t repeatTime,    \
-                     Mask, int32_t dstRepStride, int32_t srcBlkStride, int32_t srcRepStride,      \
-                     Site site = Site::here()) {                                                  \
-    ascsim::vector_pair_reduce("PairReduceSum", dst.operand(), src.operand(),                     \
-                               detail::reduce_lanes<T>(mask, repeatTime, isSetMask),              \
-                               dstRepStride, {srcBlkStride, srcRepStride}, site);                 \
+#define ASCSIM_REDUCE_SUM(Mask)                                                                    \
+  template <typename T, bool isSetMask = true>                                                     \
+  void WholeReduceSum(const LocalTensor<T>& dst, const LocalTensor<T>& src, Mask,                  \
+                      int32_t repeatTime, int32_t dstRepStride, int32_t srcBlkStride,              \
+                      int32_t srcRepStride, Site site = Site::here()) {                            \
+    ascsim::vector_whole_reduce("WholeReduceSum", ascsim::ReduceOp::kSum,                          \
+                                ascsim::ReduceResult::kValue, dst.operand(), src.operand(),        \
+                                detail::reduce_lanes<T>(mask, repeatTime, isSetMask),              \
+                                dstRepStride, {srcBlkStride, srcRepStride}, site);                 \
+  }                                                                                                \
+  template <typename T, bool isSetMask = true>                                                     \
+  void PairReduceSum(const LocalTensor<T>& dst, const LocalTensor<T>& src, int32_t repeatTime,     \
+                     Mask, int32_t dstRepStride, int32_t srcBlkStride, int32_t srcRepStride,       \
+                     Site site = Site::here()) {                                                   \
+    ascsim::vector_pair_reduce("PairReduceSum", dst.operand(), src.operand(),                      \
+                               detail::reduce_lanes<T>(mask, repeatTime, isSetMask), dstRepStride, \
+                               {srcBlkStride, srcRepStride}, site);                                \
   }
 
 ASCSIM_REDUCE_SUM(int32_t mask)
@@ -114,34 +118,34 @@ void RepeatReduceSum(const LocalTensor<T>& dst, const LocalTensor<T>& src, int32
                               {srcBlkStride, srcRepStride}, site);
 }
 
-#define ASCSIM_REDUCE_91(Mask)                                                                    \
-  template <ReduceType reduceType, typename T, typename U, bool isSetMask = true>                 \
-  void ReduceDataBlock(const LocalTensor<T>& dst, const LocalTensor<U>& src, Mask,                \
-                       int32_t repeatTime, int32_t dstRepStride, int32_t srcBlkStride,            \
-                       int32_t srcRepStride, Site site = Site::here()) {                          \
-    ascsim::vector_block_reduce("ReduceDataBlock", detail::reduce_op(reduceType), dst.operand(),  \
-                                src.operand(),                                                    \
-                                detail::reduce_lanes<U>(mask, repeatTime, isSetMask),             \
-                                dstRepStride, {srcBlkStride, srcRepStride}, site);                \
-  }                                                                                               \
-  template <ReduceType reduceType, typename T, typename U, bool isSetMask = true>                 \
-  void ReduceRepeat(const LocalTensor<T>& dst, const LocalTensor<U>& src, Mask,                   \
-                    int32_t repeatTime, int32_t dstRepStride, int32_t srcBlkStride,               \
-                    int32_t srcRepStride, ReduceOrder order = ReduceOrder::ORDER_VALUE_INDEX,     \
-                    Site site = Site::here()) {                                                   \
-    ascsim::vector_whole_reduce("ReduceRepeat", detail::reduce_op(reduceType),                    \
-                                detail::reduce_result(order), dst.operand(), src.operand(),       \
-                                detail::reduce_lanes<U>(mask, repeatTime, isSetMask),             \
-                                dstRepStride, {srcBlkStride, srcRepStride}, site);                \
-  }                                                                                               \
-  template <ReduceType reduceType, typename T, typename U, bool isSetMask = true>                 \
-  void ReducePairElem(const LocalTensor<T>& dst, const LocalTensor<U>& src, Mask,                 \
-                      int32_t repeatTime, int32_t dstRepStride, int32_t srcBlkStride,             \
-                      int32_t srcRepStride, Site site = Site::here()) {                           \
-    static_assert(reduceType == ReduceType::SUM, "ReducePairElem only adds");                     \
-    ascsim::vector_pair_reduce("ReducePairElem", dst.operand(), src.operand(),                    \
-                               detail::reduce_lanes<U>(mask, repeatTime, isSetMask),              \
-                               dstRepStride, {srcBlkStride, srcRepStride}, site);                 \
+#define ASCSIM_REDUCE_91(Mask)                                                                     \
+  template <ReduceType reduceType, typename T, typename U, bool isSetMask = true>                  \
+  void ReduceDataBlock(const LocalTensor<T>& dst, const LocalTensor<U>& src, Mask,                 \
+                       int32_t repeatTime, int32_t dstRepStride, int32_t srcBlkStride,             \
+                       int32_t srcRepStride, Site site = Site::here()) {                           \
+    ascsim::vector_block_reduce("ReduceDataBlock", detail::reduce_op(reduceType), dst.operand(),   \
+                                src.operand(),                                                     \
+                                detail::reduce_lanes<U>(mask, repeatTime, isSetMask),              \
+                                dstRepStride, {srcBlkStride, srcRepStride}, site);                 \
+  }                                                                                                \
+  template <ReduceType reduceType, typename T, typename U, bool isSetMask = true>                  \
+  void ReduceRepeat(const LocalTensor<T>& dst, const LocalTensor<U>& src, Mask,                    \
+                    int32_t repeatTime, int32_t dstRepStride, int32_t srcBlkStride,                \
+                    int32_t srcRepStride, ReduceOrder order = ReduceOrder::ORDER_VALUE_INDEX,      \
+                    Site site = Site::here()) {                                                    \
+    ascsim::vector_whole_reduce("ReduceRepeat", detail::reduce_op(reduceType),                     \
+                                detail::reduce_result(order), dst.operand(), src.operand(),        \
+                                detail::reduce_lanes<U>(mask, repeatTime, isSetMask),              \
+                                dstRepStride, {srcBlkStride, srcRepStride}, site);                 \
+  }                                                                                                \
+  template <ReduceType reduceType, typename T, typename U, bool isSetMask = true>                  \
+  void ReducePairElem(const LocalTensor<T>& dst, const LocalTensor<U>& src, Mask,                  \
+                      int32_t repeatTime, int32_t dstRepStride, int32_t srcBlkStride,              \
+                      int32_t srcRepStride, Site site = Site::here()) {                            \
+    static_assert(reduceType == ReduceType::SUM, "ReducePairElem only adds");                      \
+    ascsim::vector_pair_reduce("ReducePairElem", dst.operand(), src.operand(),                     \
+                               detail::reduce_lanes<U>(mask, repeatTime, isSetMask), dstRepStride, \
+                               {srcBlkStride, srcRepStride}, site);                                \
   }
 
 ASCSIM_REDUCE_91(int32_t mask)
@@ -167,22 +171,22 @@ void reduce_all(ascsim::ReduceOp op, const LocalTensor<T>& dst, const LocalTenso
 
 }  // namespace detail
 
-#define ASCSIM_REDUCE_ALL(Name, op, Mask)                                                         \
-  template <typename T>                                                                           \
-  void Name(const LocalTensor<T>& dst, const LocalTensor<T>& src,                                 \
+#define ASCSIM_REDUCE_ALL(Name, op, Mask)                                                          \
+  template <typename T>                                                                            \
+  void Name(const LocalTensor<T>& dst, const LocalTensor<T>& src,                                  \
             const LocalTensor<T>& sharedTmpBuffer, Mask, int32_t repeatTime, int32_t srcRepStride, \
-            bool calIndex = false, Site site = Site::here()) {                                    \
-    detail::reduce_all(op, dst, src, sharedTmpBuffer,                                             \
-                       detail::reduce_lanes<T>(mask, repeatTime, true), srcRepStride, calIndex,   \
-                       site);                                                                     \
+            bool calIndex = false, Site site = Site::here()) {                                     \
+    detail::reduce_all(op, dst, src, sharedTmpBuffer,                                              \
+                       detail::reduce_lanes<T>(mask, repeatTime, true), srcRepStride, calIndex,    \
+                       site);                                                                      \
   }
-#define ASCSIM_REDUCE_COUNT(Name, op)                                                             \
-  template <typename T>                                                                           \
-  void Name(const LocalTensor<T>& dst, const LocalTensor<T>& src,                                 \
-            const LocalTensor<T>& sharedTmpBuffer, int32_t count, bool calIndex = false,          \
-            Site site = Site::here()) {                                                           \
-    detail::reduce_all(op, dst, src, sharedTmpBuffer, detail::lanes_of_elements(count), 8,        \
-                       calIndex, site);                                                           \
+#define ASCSIM_REDUCE_COUNT(Name, op)                                                      \
+  template <typename T>                                                                    \
+  void Name(const LocalTensor<T>& dst, const LocalTensor<T>& src,                          \
+            const LocalTensor<T>& sharedTmpBuffer, int32_t count, bool calIndex = false,   \
+            Site site = Site::here()) {                                                    \
+    detail::reduce_all(op, dst, src, sharedTmpBuffer, detail::lanes_of_elements(count), 8, \
+                       calIndex, site);                                                    \
   }
 
 ASCSIM_REDUCE_ALL(ReduceMax, ascsim::ReduceOp::kMax, int32_t mask)
@@ -218,22 +222,22 @@ void ReduceSum(const LocalTensor<T>& dst, const LocalTensor<T>& src,
   detail::reduce_all(ascsim::ReduceOp::kSum, dst, src, sharedTmpBuffer, lanes, 8, false, site);
 }
 
-#define ASCSIM_REDUCE_PATTERN(Name, reduction)                                                    \
-  template <class T, class pattern, bool isReuseSource = false>                                   \
-  void Name(const LocalTensor<T>& dstTensor, const LocalTensor<T>& srcTensor,                     \
-            const LocalTensor<uint8_t>& sharedTmpBuffer, const uint32_t srcShape[],               \
-            bool srcInnerPad, Site site = Site::here()) {                                         \
-    ascsim::ReducePattern reduce;                                                                 \
-    reduce.op = reduction;                                                                        \
-    reduce.dst = dstTensor.operand();                                                             \
-    reduce.src = srcTensor.operand();                                                             \
-    reduce.tmp = sharedTmpBuffer.operand();                                                       \
-    reduce.rows = srcShape[0];                                                                    \
-    reduce.columns = srcShape[1];                                                                 \
-    reduce.inner = std::is_same_v<pattern, Pattern::Reduce::AR>;                                  \
-    reduce.padded = srcInnerPad;                                                                  \
-    reduce.reuse_source = isReuseSource;                                                          \
-    ascsim::vector_reduce_pattern(reduce, site);                                                  \
+#define ASCSIM_REDUCE_PATTERN(Name, reduction)                                      \
+  template <class T, class pattern, bool isReuseSource = false>                     \
+  void Name(const LocalTensor<T>& dstTensor, const LocalTensor<T>& srcTensor,       \
+            const LocalTensor<uint8_t>& sharedTmpBuffer, const uint32_t srcShape[], \
+            bool srcInnerPad, Site site = Site::here()) {                           \
+    ascsim::ReducePattern reduce;                                                   \
+    reduce.op = reduction;                                                          \
+    reduce.dst = dstTensor.operand();                                               \
+    reduce.src = srcTensor.operand();                                               \
+    reduce.tmp = sharedTmpBuffer.operand();                                         \
+    reduce.rows = srcShape[0];                                                      \
+    reduce.columns = srcShape[1];                                                   \
+    reduce.inner = std::is_same_v<pattern, Pattern::Reduce::AR>;                    \
+    reduce.padded = srcInnerPad;                                                    \
+    reduce.reuse_source = isReuseSource;                                            \
+    ascsim::vector_reduce_pattern(reduce, site);                                    \
   }
 
 ASCSIM_REDUCE_PATTERN(ReduceMax, ascsim::ReduceOp::kMax)

@@ -13,8 +13,8 @@ enum class ReduceOp : uint8_t { kMax, kMin, kSum };
 // What a maximum or minimum of a whole repeat leaves behind.
 enum class ReduceResult : uint8_t { kValueIndex, kIndexValue, kValue, kIndex };
 
-// One result per 32-byte block, per pair of lanes, or per repeat. `dst_step` is in units of what one
-// repeat gives: 8 values, 128 bytes, one result.
+// One result per 32-byte block, per pair of lanes, or per repeat. `dst_step` is in units of what
+// one repeat gives: 8 values, 128 bytes, one result.
 void vector_block_reduce(const char* name, ReduceOp op, const Operand& dst, const Operand& src,
                          const Lanes& lanes, int64_t dst_step, Steps src_steps, Site site);
 void vector_pair_reduce(const char* name, const Operand& dst, const Operand& src,

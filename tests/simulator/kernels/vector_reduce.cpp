@@ -44,13 +44,20 @@ void masked(const Fields& f, const Buffers<T>& b, Mask mask) {
   const auto repeat = static_cast<int32_t>(f[kSrcRepeat]);
   const auto order = static_cast<ReduceOrder>(f[kOrder]);
   switch (f[kCode]) {
-    case 0: return BlockReduceMax<T, own>(b.dst, b.src, repeats, mask, step, block, repeat);
-    case 1: return BlockReduceMin<T, own>(b.dst, b.src, repeats, mask, step, block, repeat);
-    case 2: return BlockReduceSum<T, own>(b.dst, b.src, repeats, mask, step, block, repeat);
-    case 3: return WholeReduceMax<T, own>(b.dst, b.src, mask, repeats, step, block, repeat, order);
-    case 4: return WholeReduceMin<T, own>(b.dst, b.src, mask, repeats, step, block, repeat, order);
-    case 5: return WholeReduceSum<T, own>(b.dst, b.src, mask, repeats, step, block, repeat);
-    case 6: return PairReduceSum<T, own>(b.dst, b.src, repeats, mask, step, block, repeat);
+    case 0:
+      return BlockReduceMax<T, own>(b.dst, b.src, repeats, mask, step, block, repeat);
+    case 1:
+      return BlockReduceMin<T, own>(b.dst, b.src, repeats, mask, step, block, repeat);
+    case 2:
+      return BlockReduceSum<T, own>(b.dst, b.src, repeats, mask, step, block, repeat);
+    case 3:
+      return WholeReduceMax<T, own>(b.dst, b.src, mask, repeats, step, block, repeat, order);
+    case 4:
+      return WholeReduceMin<T, own>(b.dst, b.src, mask, repeats, step, block, repeat, order);
+    case 5:
+      return WholeReduceSum<T, own>(b.dst, b.src, mask, repeats, step, block, repeat);
+    case 6:
+      return PairReduceSum<T, own>(b.dst, b.src, repeats, mask, step, block, repeat);
     case 10:
       return ReduceDataBlock<ReduceType::MAX, T, T, own>(b.dst, b.src, mask, repeats, step, block,
                                                          repeat);
@@ -72,10 +79,14 @@ void masked(const Fields& f, const Buffers<T>& b, Mask mask) {
     case 16:
       return ReducePairElem<ReduceType::SUM, T, T, own>(b.dst, b.src, mask, repeats, step, block,
                                                         repeat);
-    case 20: return ReduceMax<T>(b.dst, b.src, b.tmp, mask, repeats, repeat, f[kOrder] != 0);
-    case 21: return ReduceMin<T>(b.dst, b.src, b.tmp, mask, repeats, repeat, f[kOrder] != 0);
-    case 22: return ReduceSum<T>(b.dst, b.src, b.tmp, mask, repeats, repeat);
-    default: ascendc_assert(false);
+    case 20:
+      return ReduceMax<T>(b.dst, b.src, b.tmp, mask, repeats, repeat, f[kOrder] != 0);
+    case 21:
+      return ReduceMin<T>(b.dst, b.src, b.tmp, mask, repeats, repeat, f[kOrder] != 0);
+    case 22:
+      return ReduceSum<T>(b.dst, b.src, b.tmp, mask, repeats, repeat);
+    default:
+      ascendc_assert(false);
   }
 }
 
@@ -89,24 +100,36 @@ void unmasked(const Fields& f, const Buffers<T>& b) {
   using Pattern::Reduce::RA;
   switch (f[kCode]) {
     case 7:
-      return RepeatReduceSum<T>(b.dst, b.src, static_cast<int32_t>(f[kRepeats]),
-                                static_cast<int32_t>(f[kMask]), 1,
-                                static_cast<int32_t>(f[kSrcBlock]),
-                                static_cast<int32_t>(f[kDstStep]),
-                                static_cast<int32_t>(f[kSrcRepeat]));
-    case 30: return ReduceMax<T>(b.dst, b.src, b.tmp, count, f[kOrder] != 0);
-    case 31: return ReduceMin<T>(b.dst, b.src, b.tmp, count, f[kOrder] != 0);
-    case 32: return ReduceSum<T>(b.dst, b.src, b.tmp, count);
-    case 33: return ReduceSum<T, false>(b.dst, b.src, b.tmp, 1);
-    case 40: return ReduceMax<T, RA>(b.dst, b.src, bytes, shape, true);
-    case 41: return ReduceMax<T, AR>(b.dst, b.src, bytes, shape, true);
-    case 42: return ReduceSum<T, RA>(b.dst, b.src, bytes, shape, true);
-    case 43: return ReduceSum<T, AR>(b.dst, b.src, bytes, shape, true);
-    case 44: return ReduceMin<T, AR>(b.dst, b.src, bytes, shape, true);
-    case 50: return BroadCast<T, 2, 0>(b.dst, b.src, shape, from, bytes);
-    case 51: return BroadCast<T, 2, 1>(b.dst, b.src, shape, from, bytes);
-    case 52: return BroadCast<T, 1, 0>(b.dst, b.src, shape + 1, from + 1, bytes);
-    default: ascendc_assert(false);
+      return RepeatReduceSum<T>(
+          b.dst, b.src, static_cast<int32_t>(f[kRepeats]), static_cast<int32_t>(f[kMask]), 1,
+          static_cast<int32_t>(f[kSrcBlock]), static_cast<int32_t>(f[kDstStep]),
+          static_cast<int32_t>(f[kSrcRepeat]));
+    case 30:
+      return ReduceMax<T>(b.dst, b.src, b.tmp, count, f[kOrder] != 0);
+    case 31:
+      return ReduceMin<T>(b.dst, b.src, b.tmp, count, f[kOrder] != 0);
+    case 32:
+      return ReduceSum<T>(b.dst, b.src, b.tmp, count);
+    case 33:
+      return ReduceSum<T, false>(b.dst, b.src, b.tmp, 1);
+    case 40:
+      return ReduceMax<T, RA>(b.dst, b.src, bytes, shape, true);
+    case 41:
+      return ReduceMax<T, AR>(b.dst, b.src, bytes, shape, true);
+    case 42:
+      return ReduceSum<T, RA>(b.dst, b.src, bytes, shape, true);
+    case 43:
+      return ReduceSum<T, AR>(b.dst, b.src, bytes, shape, true);
+    case 44:
+      return ReduceMin<T, AR>(b.dst, b.src, bytes, shape, true);
+    case 50:
+      return BroadCast<T, 2, 0>(b.dst, b.src, shape, from, bytes);
+    case 51:
+      return BroadCast<T, 2, 1>(b.dst, b.src, shape, from, bytes);
+    case 52:
+      return BroadCast<T, 1, 0>(b.dst, b.src, shape + 1, from + 1, bytes);
+    default:
+      ascendc_assert(false);
   }
 }
 
@@ -129,7 +152,10 @@ void reduce(const Fields& f, GM_ADDR x, GM_ADDR y) {
                      tmp.template ReinterpretCast<T>()};
   const auto low = static_cast<uint64_t>(f[kLow]), high = static_cast<uint64_t>(f[kHigh]);
   if (f[kPreset] == 1) SetVectorMask<T>(high, low);
-  if (f[kPreset] == 2) SetVectorMask<T, MaskMode::COUNTER>(static_cast<int32_t>(f[kCount]));
+  if (f[kPreset] == 2) {
+    SetMaskCount();
+    SetVectorMask<T, MaskMode::COUNTER>(static_cast<int32_t>(f[kCount]));
+  }
   uint64_t bits[2] = {low, high};
   if (f[kCode] == 7 || f[kCode] >= 30) {
     unmasked(f, b);
