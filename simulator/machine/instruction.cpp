@@ -165,6 +165,7 @@ void Instruction::report_undefined(const Region& region, int64_t first, const ch
 }
 
 void Instruction::mark_writes() {
+  if (undefined_ && marks_results) return;
   for (const Region& region : machine_.writes_) {
     if (!region.values) continue;
     int64_t offset = 0;

@@ -172,6 +172,7 @@ void run(const Reduction& r, const Operand& dst, const Operand& src, const Lanes
   work.dst = work_operand(dst, {1, step / kBlockBytes});
   work.src0 = work_operand(src, src_steps);
   i.work = work;
+  i.marks_results = true;
   const bool execute = i.begin(src.dtype);
   if (i.used_unwritten()) {
     refine_results(plan, dst, {src, bytes, src_steps}, r.group_bytes / bytes,

@@ -60,6 +60,9 @@ class Instruction {
   // After begin: unwritten bytes were among those used, and all that is written was marked as
   // unwritten. An operation that knows better which results are concerned marks them again.
   bool used_unwritten() const { return undefined_; }
+  // Set before begin by an operation that does so: what it writes then keeps its marks until it
+  // marks them itself, since the marks of a source in place are needed for that.
+  bool marks_results = false;
 
   Work work;
   // See Issued.
