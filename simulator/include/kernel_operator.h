@@ -12,4 +12,8 @@
 #include "ascendc/tensor.h"
 #include "ascendc/tpipe.h"
 #include "ascendc/vector_binary.h"
+#include "ascendc/vector_cast.h"
+#include "ascendc/vector_fill.h"
 #include "ascendc/vector_reduce.h"
+#include "ascendc/vector_scalar.h"
+#include "ascendc/vector_unary.h"

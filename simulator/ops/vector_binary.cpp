@@ -1,60 +1,160 @@
-// Add, Sub, Mul, Div, Max, Min, And, Or.
-#include <cmath>
-
-#include "ascsim/numeric.h"
-#include "ops/vector_plan.h"
+// Add, Sub, Mul, Div, Max, Min, And, Or, and their compounds AddRelu, SubRelu, MulAddDst,
+// FusedMulAdd, MulAddRelu.
+#include "ops/vector_loops.h"
 
 namespace ascsim {
 
 namespace {
 
-const char* operation_name(BinaryOp op) {
-  static constexpr const char* kNames[] = {"Add", "Sub", "Mul", "Div", "Max", "Min", "And", "Or"};
-  return kNames[static_cast<int>(op)];
-}
+struct DivOp {
+  static float apply(float a, float b) { return a / b; }
+};
 
-VectorClass class_of(BinaryOp op) {
-  switch (op) {
-    case BinaryOp::kAdd:
-    case BinaryOp::kSub: return VectorClass::kAddSub;
-    case BinaryOp::kMul: return VectorClass::kMul;
-    case BinaryOp::kDiv: return VectorClass::kDiv;
-    case BinaryOp::kMax:
-    case BinaryOp::kMin: return VectorClass::kMaxMin;
-    case BinaryOp::kAnd:
-    case BinaryOp::kOr: return VectorClass::kLogic;
+struct AndOp {
+  template <typename T>
+  static T apply(T a, T b) {
+    return static_cast<T>(a & b);
   }
-  return VectorClass::kAddSub;
-}
+};
 
-template <typename T>
-T apply(BinaryOp op, T a, T b) {
-  switch (op) {
-    case BinaryOp::kAdd: return static_cast<T>(a + b);
-    case BinaryOp::kSub: return static_cast<T>(a - b);
-    case BinaryOp::kMul: return static_cast<T>(a * b);
-    case BinaryOp::kDiv: return static_cast<T>(a / b);
-    case BinaryOp::kMax: return a != a ? a : b != b ? b : a < b ? b : a;
-    case BinaryOp::kMin: return a != a ? a : b != b ? b : b < a ? b : a;
-    default: return a;
+struct OrOp {
+  template <typename T>
+  static T apply(T a, T b) {
+    return static_cast<T>(a | b);
+  }
+};
+
+template <typename First>
+struct ThenRelu {
+  template <typename T>
+  static T apply(T a, T b) {
+    return ReluOp::apply(First::apply(a, b));
+  }
+};
+
+// dst = op(src0, src1, dst). The product is rounded to the type of dst before the sum: the tables of
+// boundary values (20 to 23) give infinity for it where only the product overflows. That this holds
+// for the mantissa too is inferred.
+template <typename To, typename From, typename Op>
+ASCSIM_HOT void fused_loop(uint8_t* dst, const uint8_t* a, const uint8_t* b, int64_t n, uint64_t) {
+  auto* to = reinterpret_cast<typename To::Stored*>(dst);
+  const auto* x = reinterpret_cast<const typename From::Stored*>(a);
+  const auto* y = reinterpret_cast<const typename From::Stored*>(b);
+  ASCSIM_INDEPENDENT
+  for (int64_t l = 0; l < n; ++l) {
+    to[l] = Op::template apply<To>(From::load(x[l]), From::load(y[l]), To::load(to[l]));
   }
 }
 
-template <typename T>
-void compute(BinaryOp op, const VectorPlan& plan, uint8_t* dst, const uint8_t* a, const uint8_t* b,
-             Steps dst_steps, Steps a_steps, Steps b_steps) {
-  constexpr int kPerBlock = static_cast<int>(kBlockBytes / sizeof(T));
-  for (int64_t r = 0; r < plan.repeats; ++r) {
-    for_each_lane_run(plan.low_of(r), plan.high_of(r), plan.lanes, kPerBlock, [&](int lane, int n) {
-      const auto at = [&](Steps s) {
-        return (r * s.repeat + lane / kPerBlock * s.block) * kBlockBytes +
-               lane % kPerBlock * static_cast<int64_t>(sizeof(T));
-      };
-      auto* to = reinterpret_cast<T*>(dst + at(dst_steps));
-      const auto* x = reinterpret_cast<const T*>(a + at(a_steps));
-      const auto* y = reinterpret_cast<const T*>(b + at(b_steps));
-      for (int l = 0; l < n; ++l) to[l] = apply(op, x[l], y[l]);
-    });
+struct MulAddDstOp {  // src0 * src1 + dst
+  template <typename To>
+  static typename To::Stored apply(float a, float b, float d) {
+    return To::store(To::load(To::store(a * b)) + d);
+  }
+};
+
+struct FusedMulAddOp {  // src0 * dst + src1
+  template <typename To>
+  static typename To::Stored apply(float a, float b, float d) {
+    return To::store(To::load(To::store(a * d)) + b);
+  }
+};
+
+struct MulAddReluOp {
+  template <typename To>
+  static typename To::Stored apply(float a, float b, float d) {
+    return To::store(ReluOp::apply(To::load(To::store(a * d)) + b));
+  }
+};
+
+struct Entry {
+  const char* name;
+  VectorClass price;
+  DTypes types;
+  RunFunction fp16, fp32, int16, int32;
+  bool accumulates;
+  bool uses_dst;
+};
+
+constexpr DTypes kArithmetic = {DType::kFp16, DType::kFp32, DType::kInt16, DType::kInt32};
+constexpr DTypes kFloats = {DType::kFp16, DType::kFp32};
+constexpr DTypes kRelus = {DType::kFp16, DType::kFp32, DType::kInt16};
+constexpr DTypes kLogic = {DType::kInt16, DType::kUint16};
+
+template <typename Op>
+constexpr Entry arithmetic(const char* name, VectorClass price) {
+  return {name,
+          price,
+          kArithmetic,
+          binary_loop<Fp16, Op>,
+          binary_loop<Fp32, Op>,
+          binary_loop<Int16, Op>,
+          binary_loop<Int32, Op>,
+          true,
+          false};
+}
+
+template <typename Op>
+constexpr Entry with_relu(const char* name) {
+  return {name,
+          VectorClass::kAddSub,
+          kRelus,
+          binary_loop<Fp16, ThenRelu<Op>>,
+          binary_loop<Fp32, ThenRelu<Op>>,
+          binary_loop<Int16, ThenRelu<Op>>,
+          nullptr,
+          true,
+          false};
+}
+
+template <typename Op>
+constexpr Entry logic(const char* name) {
+  return {name,  VectorClass::kLogic, kLogic, nullptr, nullptr, binary_loop<Int16, Op>, nullptr,
+          false, false};
+}
+
+template <typename Op>
+constexpr Entry fused(const char* name) {
+  return {name,
+          VectorClass::kFusedMulAdd,
+          kFloats,
+          fused_loop<Fp16, Fp16, Op>,
+          fused_loop<Fp32, Fp32, Op>,
+          nullptr,
+          nullptr,
+          false,
+          true};
+}
+
+// Types: the pages of the operations, rows of A2. In the order of BinaryOp.
+const Entry& entry_of(BinaryOp op) {
+  static const Entry kEntries[] = {
+      arithmetic<AddOp>("Add", VectorClass::kAddSub),
+      arithmetic<SubOp>("Sub", VectorClass::kAddSub),
+      arithmetic<MulOp>("Mul", VectorClass::kMul),
+      {"Div", VectorClass::kDiv, kFloats, binary_loop<Fp16, DivOp>, binary_loop<Fp32, DivOp>,
+       nullptr, nullptr, false, false},
+      arithmetic<MaxOp>("Max", VectorClass::kMaxMin),
+      arithmetic<MinOp>("Min", VectorClass::kMaxMin),
+      logic<AndOp>("And"),
+      logic<OrOp>("Or"),
+      with_relu<AddOp>("AddRelu"),
+      with_relu<SubOp>("SubRelu"),
+      fused<MulAddDstOp>("MulAddDst"),
+      fused<FusedMulAddOp>("FusedMulAdd"),
+      fused<MulAddReluOp>("MulAddRelu"),
+  };
+  return kEntries[static_cast<int>(op)];
+}
+
+RunFunction loop_of(const Entry& entry, DType dtype) {
+  switch (dtype) {
+    case DType::kFp16: return entry.fp16;
+    case DType::kFp32: return entry.fp32;
+    case DType::kInt16:
+    case DType::kUint16: return entry.int16;
+    case DType::kInt32: return entry.int32;
+    default: return nullptr;
   }
 }
 
@@ -62,40 +162,28 @@ void compute(BinaryOp op, const VectorPlan& plan, uint8_t* dst, const uint8_t* a
 
 void vector_binary(BinaryOp op, const Operand& dst, const Operand& a, const Operand& b,
                    const Lanes& lanes, Steps dst_steps, Steps a_steps, Steps b_steps, Site site) {
-  Instruction i(Pipe::kV, operation_name(op), site);
-  const int bytes = bits_of(dst.dtype) / 8;
-  const VectorPlan plan = plan_lanes(i, lanes, bytes);
-  i.require_aligned(dst, kBlockBytes, "dst");
-  i.require_aligned(a, kBlockBytes, "src0");
-  i.require_aligned(b, kBlockBytes, "src1");
-  declare_operand(plan, a, bytes, a_steps, [&](const Region& r) { i.reads(r); });
-  declare_operand(plan, b, bytes, b_steps, [&](const Region& r) { i.reads(r); });
-  declare_operand(plan, dst, bytes, dst_steps, [&](const Region& r) { i.writes(r); });
-  VectorWork work;
-  work.op = class_of(op);
-  work.dtype = dst.dtype;
-  work.repeats = static_cast<uint32_t>(plan.repeats);
-  work.elements = static_cast<uint32_t>(plan.elements);
-  work.dst = work_operand(dst, dst_steps);
-  work.src0 = work_operand(a, a_steps);
-  work.src1 = work_operand(b, b_steps);
-  i.work = work;
-  if (!i.begin(dst.dtype)) return;
-  Machine& m = machine();
-  uint8_t* to = m.pointer(dst);
-  const uint8_t* x = m.pointer(a);
-  const uint8_t* y = m.pointer(b);
-  switch (dst.dtype) {
-    case DType::kFp32:
-      return compute<float>(op, plan, to, x, y, dst_steps, a_steps, b_steps);
-    case DType::kFp16:
-      return compute<_Float16>(op, plan, to, x, y, dst_steps, a_steps, b_steps);
-    case DType::kInt32:
-      return compute<int32_t>(op, plan, to, x, y, dst_steps, a_steps, b_steps);
-    case DType::kInt16:
-      return compute<int16_t>(op, plan, to, x, y, dst_steps, a_steps, b_steps);
-    default: throw SimulatorBug(std::string(operation_name(op)) + " of " + name_of(dst.dtype));
+  const Entry& entry = entry_of(op);
+  Elementwise e;
+  e.name = entry.name;
+  e.price = entry.price;
+  e.types = entry.types;
+  e.run = loop_of(entry, dst.dtype);
+  // MulAddDst of half into float is the only mixed pair.
+  const bool mixed = a.dtype != dst.dtype;
+  if (mixed) {
+    const bool allowed = op == BinaryOp::kMulAddDst && a.dtype == DType::kFp16 &&
+                         dst.dtype == DType::kFp32;
+    e.run = allowed ? fused_loop<Fp32, Fp16, MulAddDstOp> : nullptr;
+    if (!allowed) {
+      e.refusal = std::string("src of ") + name_of(a.dtype) + " and dst of " + name_of(dst.dtype);
+    }
   }
+  e.dst = {"dst", dst, dst_steps};
+  e.sources = {{{"src0", a, a_steps}, {"src1", b, b_steps}}};
+  e.source_count = 2;
+  e.accumulates = entry.accumulates;
+  e.uses_dst = entry.uses_dst;
+  elementwise(e, lanes, site);
 }
 
 }  // namespace ascsim

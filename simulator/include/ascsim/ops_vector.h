@@ -25,9 +25,61 @@ struct Steps {
   int64_t repeat = 8;
 };
 
-enum class BinaryOp : uint8_t { kAdd, kSub, kMul, kDiv, kMax, kMin, kAnd, kOr };
+enum class BinaryOp : uint8_t {
+  kAdd,
+  kSub,
+  kMul,
+  kDiv,
+  kMax,
+  kMin,
+  kAnd,
+  kOr,
+  kAddRelu,
+  kSubRelu,
+  kMulAddDst,    // dst = src0 * src1 + dst
+  kFusedMulAdd,  // dst = src0 * dst + src1
+  kMulAddRelu    // dst = max(0, src0 * dst + src1)
+};
 
 void vector_binary(BinaryOp op, const Operand& dst, const Operand& a, const Operand& b,
                    const Lanes& lanes, Steps dst_steps, Steps a_steps, Steps b_steps, Site site);
+
+enum class UnaryOp : uint8_t { kAbs, kRelu, kExp, kLn, kSqrt, kRsqrt, kReciprocal, kNot };
+
+void vector_unary(UnaryOp op, const Operand& dst, const Operand& src, const Lanes& lanes,
+                  Steps dst_steps, Steps src_steps, Site site);
+
+enum class ScalarOp : uint8_t {
+  kAdds,
+  kMuls,
+  kMaxs,
+  kMins,
+  kLeakyRelu,
+  kShiftLeft,
+  kShiftRight,
+  kShiftRightRound,
+  kAxpy  // dst = src * scalar + dst
+};
+
+// `scalar`: the bits of a value of src's type.
+void vector_scalar(ScalarOp op, const Operand& dst, const Operand& src, uint64_t scalar,
+                   const Lanes& lanes, Steps dst_steps, Steps src_steps, Site site);
+
+enum class Rounding : uint8_t { kNone, kRint, kFloor, kCeil, kRound, kTrunc, kOdd };
+
+void vector_cast(Rounding rounding, const Operand& dst, const Operand& src, const Lanes& lanes,
+                 Steps dst_steps, Steps src_steps, Site site);
+
+// `scalar`: the bits of a value of dst's type.
+void vector_duplicate(const Operand& dst, uint64_t scalar, const Lanes& lanes, Steps dst_steps,
+                      Site site);
+// Each of 8 elements per repeat fills a block.
+void vector_brcb(const Operand& dst, const Operand& src, int64_t repeats, Steps dst_steps,
+                 Site site);
+void vector_copy(const Operand& dst, const Operand& src, const Lanes& lanes, Steps dst_steps,
+                 Steps src_steps, Site site);
+// first, first + 1, ... in the lanes of the mask.
+void vector_index(const Operand& dst, uint64_t first, const Lanes& lanes, Steps dst_steps,
+                  Site site);
 
 }  // namespace ascsim
