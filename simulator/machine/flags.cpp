@@ -178,6 +178,12 @@ void Machine::check_end() {
              "cross-core flag " + std::to_string(flag) + " still counts " + std::to_string(left) +
                  " when the kernel ends");
     }
+    const auto set = std::count(core->unit_flags.begin(), core->unit_flags.end(), uint8_t{1});
+    if (set != 0) {
+      report(Check::kFlag, "left over", place(Pipe::kM, "Mmad", core->unit_flag_site),
+             "the unit flags of " + std::to_string(set) +
+                 " blocks of L0C are still set when the kernel ends");
+    }
     if (core->state.atomic != AtomicOp::kNone) {
       report(Check::kState, "atomic", place(Pipe::kS, "SetAtomicAdd", core->state.atomic_site),
              "atomic mode is still on when the kernel ends");

@@ -45,6 +45,8 @@ struct ScalarState {
   bool load_padding_set = false;
   uint16_t nd_num = 1, src_nd_stride = 0, dst_nd_stride = 0;  // SetFixpipeNz2ndFlag
   uint64_t fixpipe_quant = 0;
+  uint32_t fixpipe_scales = 0;  // address in FB, one value per column
+  bool fixpipe_scales_set = false;
 };
 
 // Memory of one core with its shadow. L0C also has the unit flag of each 512-byte block.
@@ -82,6 +84,7 @@ class Core {
   std::array<std::array<std::array<EventFlag, Soc::kEventIds>, kPipes>, kPipes> flags;
   std::array<std::deque<CrossToken>, Soc::kCrossFlags> cross;
   std::vector<uint8_t> unit_flags;  // one per 512 bytes of L0C
+  Site unit_flag_site;              // of the last Mmad that set some
 
  private:
   int index_;
