@@ -126,17 +126,18 @@ void declare_source(Instruction& i, const Operand& from, const FixpipeCall& call
   }
 }
 
-void declare_target(Instruction& i, const Operand& to, const FixpipeCall& call, const Target& t,
-                    uint32_t matrices) {
+template <typename Declare>
+void declare_target(const Operand& to, const FixpipeCall& call, const Target& t, uint32_t matrices,
+                    Declare&& declare) {
   if (call.row_major) {
-    i.writes(region(to, call.n * t.element, static_cast<uint32_t>(call.m), t.row_stride, matrices,
+    declare(region(to, call.n * t.element, static_cast<uint32_t>(call.m), t.row_stride, matrices,
                     call.dst_matrix_stride * t.element));
     return;
   }
   const int64_t groups = call.n / t.group, rest = call.n % t.group;
-  i.writes(region(to, call.m * t.row_stride, static_cast<uint32_t>(groups), t.group_stride));
+  declare(region(to, call.m * t.row_stride, static_cast<uint32_t>(groups), t.group_stride));
   // An odd 16 columns of 8-bit values stay a fractal of their own.
-  i.writes(region(to.plus_bytes(groups * t.group_stride), call.m * rest * t.element));
+  declare(region(to.plus_bytes(groups * t.group_stride), call.m * rest * t.element));
 }
 
 // Where the scales are, declared as read; null if none are needed.
@@ -167,18 +168,12 @@ const uint64_t* declare_scales(Instruction& i, const FixpipeCall& call, std::vec
   return copy.data();
 }
 
-// An atomic operation needs something there to work on.
-void check_atomic_target(Instruction& i, const Operand& to, const FixpipeCall& call, const Target& t,
-                         uint32_t matrices) {
+void check_atomic(Instruction& i, const Operand& to) {
   const ScalarState& state = i.core().state;
-  if (to.memory != Memory::kGm || state.atomic == AtomicOp::kNone) return;
   i.require(state.atomic_dtype == to.dtype, Check::kState, [&] {
     return std::string("atomic mode is set for ") + name_of(state.atomic_dtype) +
            ", the target holds " + name_of(to.dtype);
   });
-  (void)call;
-  (void)t;
-  (void)matrices;
 }
 
 FixpipeWork work_of(const Operand& to, const Operand& from, const FixpipeCall& call, const Target& t,
@@ -240,6 +235,23 @@ void execute(const Operand& to, const Operand& from, const FixpipeCall& call, co
   }
 }
 
+// In L1, a value counts as written if the one it comes from does.
+void mark_values(Core& core, const Operand& to, const Operand& from, const FixpipeCall& call,
+                 const Target& t) {
+  const Shadow& source = core.memory(Memory::kL0c).shadow;
+  Shadow& target = core.memory(Memory::kL1).shadow;
+  for (int64_t m = 0; m < call.m; ++m) {
+    for (int64_t n = 0; n < call.n; ++n) {
+      const int64_t read = static_cast<int64_t>(from.address) +
+                           (n / 16 * call.src_stride + m) * kRowBytes + n % 16 * 4;
+      const int64_t first = n / t.group * t.group, count = std::min(t.group, call.n - first);
+      const int64_t write = static_cast<int64_t>(to.address) + n / t.group * t.group_stride +
+                            (m * count + n - first) * t.element;
+      target.set(write, t.element, source.first_undefined(read, 4) < 0);
+    }
+  }
+}
+
 }  // namespace
 
 void fixpipe(const Operand& to, const Operand& from, const FixpipeCall& call, Site site) {
@@ -261,7 +273,8 @@ void fixpipe(const Operand& to, const Operand& from, const FixpipeCall& call, Si
   const auto matrices = static_cast<uint32_t>(matrix_count);
   const Target t = target_of(to, call);
   check_sizes(i, call, t);
-  check_atomic_target(i, to, call, t, matrices);
+  const bool atomic = to.memory == Memory::kGm && state.atomic != AtomicOp::kNone;
+  if (atomic) check_atomic(i, to);
   std::vector<uint64_t> scales;
   Conversion conversion;
   conversion.quant = call.quant;
@@ -271,7 +284,7 @@ void fixpipe(const Operand& to, const Operand& from, const FixpipeCall& call, Si
   conversion.per_column = is_vector(call.quant);
   conversion.scales = declare_scales(i, call, scales);
   declare_source(i, from, call, matrices);
-  declare_target(i, to, call, t, matrices);
+  declare_target(to, call, t, matrices, [&](const Region& r) { atomic ? i.updates(r) : i.writes(r); });
   i.unit_flag = static_cast<uint8_t>(call.unit_flag);
   for (uint32_t p = 0; p < matrices; ++p) {
     use_unit_flags(i, false, call.unit_flag,
@@ -279,9 +292,11 @@ void fixpipe(const Operand& to, const Operand& from, const FixpipeCall& call, Si
                    (call.m + 15) / 16 * kTileBytes, (call.n + 15) / 16,
                    call.src_stride * kRowBytes, site);
   }
-  const bool atomic = to.memory == Memory::kGm && state.atomic != AtomicOp::kNone;
   i.work = work_of(to, from, call, t, atomic);
-  if (!i.begin(from.dtype)) return;
+  i.marks_results = to.memory == Memory::kL1;
+  const bool act = i.begin(from.dtype);
+  if (i.valid() && i.marks_results && i.used_unwritten()) mark_values(i.core(), to, from, call, t);
+  if (!act) return;
   execute(to, from, call, t, conversion, matrices);
 }
 

@@ -198,6 +198,56 @@ void multiply_int(const Shape& s, const uint8_t* a, const uint8_t* b, int32_t* c
   }
 }
 
+// Whether all bytes of some strided pieces are written.
+bool written(Core& core, Memory memory, int64_t begin, int64_t length, int64_t count,
+             int64_t stride) {
+  const Shadow& shadow = core.memory(memory).shadow;
+  for (int64_t n = 0; n < count; ++n) {
+    if (shadow.first_undefined(begin + n * stride, length) >= 0) return false;
+  }
+  return true;
+}
+
+bool row_written(Core& core, const Operand& a, const Shape& s, int64_t m) {
+  const auto base = static_cast<int64_t>(a.address);
+  if (s.vector) return written(core, a.memory, base, s.k * s.element, 1, 0);
+  const int64_t row = base + m / 16 * s.k_blocks * kFractalBytes + m % 16 * kBlockBytes;
+  const int64_t full = s.k / s.c0, tail = s.k % s.c0 * s.element;
+  return written(core, a.memory, row, kBlockBytes, full, kFractalBytes) &&
+         written(core, a.memory, row + full * kFractalBytes, tail, 1, 0);
+}
+
+bool column_written(Core& core, const Operand& b, const Shape& s, int64_t n) {
+  const int64_t column = static_cast<int64_t>(b.address) + n * kBlockBytes;
+  const int64_t step = s.n_blocks * kFractalBytes;
+  const int64_t full = s.k / s.c0, tail = s.k % s.c0 * s.element;
+  return written(core, b.memory, column, kBlockBytes, full, step) &&
+         written(core, b.memory, column + full * step, tail, 1, 0);
+}
+
+// Unwritten rows of A and columns of B reach the same rows and columns of C; unwritten values of
+// what C starts from reach their own.
+void mark_values(Core& core, const Operand& c, const Operand& a, const Operand& b,
+                 const Operand* bias, bool accumulates, const Shape& s) {
+  Shadow& shadow = core.memory(Memory::kL0c).shadow;
+  std::vector<bool> columns(static_cast<size_t>(s.n));
+  for (int64_t n = 0; n < s.n; ++n) {
+    columns[static_cast<size_t>(n)] =
+        column_written(core, b, s, n) &&
+        (bias == nullptr ||
+         written(core, Memory::kBt, static_cast<int64_t>(bias->address) + n * 4, 4, 1, 0));
+  }
+  for (int64_t m = 0; m < s.m; ++m) {
+    const bool row = row_written(core, a, s, m);
+    for (int64_t n = 0; n < s.n; ++n) {
+      const int64_t at = static_cast<int64_t>(c.address) +
+                         (n / 16 * s.m_blocks * 16 + m) * 64 + n % 16 * 4;
+      const bool before = !accumulates || shadow.first_undefined(at, 4) < 0;
+      shadow.set(at, 4, row && columns[static_cast<size_t>(n)] && before);
+    }
+  }
+}
+
 void check_call(Instruction& i, const Operand& c, const Operand& a, const Operand& b,
                 const MmadCall& call) {
   require_field(i, {"m", call.m, 16, 4095});
@@ -235,7 +285,8 @@ void mmad(const Operand& c, const Operand& a, const Operand& b, const MmadCall& 
     i.require_aligned(bias, 64, "bias");
     i.reads(region(bias, s.n * 4));
   }
-  if (!call.zero_init && !from_bias) c_values(c, s, [&](const Region& r) { i.reads(r); });
+  const bool accumulates = !call.zero_init && !from_bias;
+  if (accumulates) c_values(c, s, [&](const Region& r) { i.reads(r); });
   c_values(c, s, [&](const Region& r) { i.writes(r); });
   c_surroundings(c, s, [&](const Region& r) { i.moves_to(r); });
   i.in_order = s.m / 16 * (s.n / 16) >= kSmallTiles;
@@ -252,7 +303,12 @@ void mmad(const Operand& c, const Operand& a, const Operand& b, const MmadCall& 
   work.unit_flag = static_cast<uint8_t>(call.unit_flag);
   work.l0c_address = static_cast<uint32_t>(c.address);
   i.work = work;
-  if (!i.begin(a.dtype == DType::kInt8 ? DType::kInt32 : a.dtype)) return;
+  i.marks_results = true;
+  const bool act = i.begin(c.dtype);
+  if (i.valid() && i.used_unwritten()) {
+    mark_values(i.core(), c, a, b, from_bias ? &bias : nullptr, accumulates, s);
+  }
+  if (!act) return;
   Machine& m = machine();
   const uint8_t* start_row = from_bias ? m.pointer(bias) : nullptr;
   if (c.dtype == DType::kInt32) {

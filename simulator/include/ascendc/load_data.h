@@ -1,6 +1,7 @@
 // LoadData: L1 (or GM) to L0A and L0B.
 #pragma once
 
+#include "ascendc/data_copy_pad.h"
 #include "ascendc/narrow.h"
 #include "ascendc/tensor.h"
 #include "ascsim/ops_cube.h"
@@ -143,13 +144,6 @@ inline ascsim::Load2d load_of(const LoadData2DParams& p) {
   return load;
 }
 
-template <typename T>
-uint64_t bits_of_value(T value) {
-  uint64_t bits = 0;
-  std::memcpy(&bits, &value, sizeof(T));
-  return bits;
-}
-
 }  // namespace detail
 
 template <typename T>
@@ -189,7 +183,7 @@ inline void Load3DSetFMatrixCal(Narrow<uint16_t> l1_h, Narrow<uint16_t> l1_w,
 }
 template <typename T>
 void SetLoadDataPaddingValue(const T value, Site site = Site::here()) {
-  ascsim::set_load_padding(detail::bits_of_value(value), site);
+  ascsim::set_load_padding(detail::value_bits(value), site);
 }
 // Only the values that switch these features off are modelled.
 inline void SetLoadDataRepeat(const LoadDataRepeatParam& params) {
@@ -210,7 +204,7 @@ void LoadData(const LocalTensor<T>& dst, const LocalTensor<T>& src,
                         params.fMatrixCtrl, site);
   }
   if constexpr (config.isSetPadding) {
-    ascsim::set_load_padding(detail::bits_of_value(params.padValue), site);
+    ascsim::set_load_padding(detail::value_bits(params.padValue), site);
   }
   ascsim::Load3d load;
   load.channels = params.channelSize.given();
