@@ -75,6 +75,8 @@ void Machine::run(const std::function<void(Core&)>& body) {
         fibres_->current = fibre.get();
         current_ = &fibre->core;
         fibre->resume();
+        if (fibre->state != FibreState::kEnded) continue;
+        for (Observer* observer : observers) observer->ended(fibre->core);
       }
       for (Observer* observer : observers) observer->turn();
     }

@@ -130,6 +130,9 @@ PYBIND11_MODULE(_ascsim, m) {
       .def_readonly("profile", &ascsim::Timing::profile)
       .def_readonly("cycles", &ascsim::Timing::cycles)
       .def_readonly("microseconds", &ascsim::Timing::microseconds)
+      .def_readonly("launch_microseconds", &ascsim::Timing::launch_microseconds)
+      .def_readonly("l2_utilisation", &ascsim::Timing::l2_utilisation)
+      .def_readonly("hbm_utilisation", &ascsim::Timing::hbm_utilisation)
       .def_readonly("pipes", &ascsim::Timing::pipes)
       .def_property_readonly("bytes",
                              [](const ascsim::Timing& t) {

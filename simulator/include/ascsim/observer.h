@@ -54,6 +54,8 @@ class Observer {
   virtual void cross_set(const Core&, int /*mode*/, Pipe, int /*flag*/, uint64_t /*set*/, Site) {}
   virtual void cross_wait(const Core&, int /*flag*/, const std::vector<uint64_t>& /*sets*/, Site) {
   }
+  // The kernel has ended on this core.
+  virtual void ended(const Core&) {}
   // Between turns of the cores: all that is known so far may be worked off.
   virtual void turn() {}
   // The kernel has ended on all cores (or the run was given up).
