@@ -1,11 +1,12 @@
-// UB has 16 groups of 3 banks of 128 rows x 32 bytes; address bits [8:5] name the group, [17:16] the
-// bank in it. In a cycle a group serves one row read, and a bank one access. Source: page "避免bank冲突"
-// and example bank_conflict_ub, whose eight cases tests/simulator/test_timing_banks.py repeats.
+// UB has 16 groups of 3 banks of 128 rows x 32 bytes; address bits [8:5] name the group, [17:16]
+// the bank in it. In a cycle a group serves one row read, and a bank one access. Source: page
+// "避免bank冲突" and example bank_conflict_ub, whose eight cases
+// tests/simulator/test_timing_banks.py repeats.
 //
-// A repeat reads its blocks, as many cycles as the fullest group needs, and writes its result a fixed
-// number of cycles later. A read that meets a write in its bank waits a cycle. The delay is odd: with
-// an even one, results that begin in the bank of a source would meet its reads, and the example shows
-// that they do not ("the hardware delays the write by one repeat").
+// A repeat reads its blocks, as many cycles as the fullest group needs, and writes its result a
+// fixed number of cycles later. A read that meets a write in its bank waits a cycle. The delay is
+// odd: with an even one, results that begin in the bank of a source would meet its reads, and the
+// example shows that they do not ("the hardware delays the write by one repeat").
 #include "timing/banks.h"
 
 #include <algorithm>
@@ -108,8 +109,9 @@ double BankModel::repeats_cycles(const VectorWork& work, double cycles) {
   const auto whole = static_cast<int64_t>(std::ceil(cycles));
   if (!work.dst.present && !work.src0.present) return cycles * work.repeats;
   const auto strides = [](const VectorOperand& o) {
-    return o.present ? static_cast<uint64_t>(o.block_stride & 0x3ff) << 10 | (o.repeat_stride & 0x3ff)
-                     : uint64_t{0xfffff};
+    return o.present
+               ? static_cast<uint64_t>(o.block_stride & 0x3ff) << 10 | (o.repeat_stride & 0x3ff)
+               : uint64_t{0xfffff};
   };
   const auto row = [](const VectorOperand& o) { return static_cast<uint64_t>(o.address / 32); };
   const Key key{row(work.dst) << 32 | row(work.src0) << 16 | row(work.src1),

@@ -69,9 +69,9 @@ void FluidModel::advance(double time) {
 
 FluidModel::Class& FluidModel::find_class(double port_rate, double l2_weight, double hbm_weight) {
   size_t index = 0;
-  while (index < classes_.size() && (classes_[index].port_rate != port_rate ||
-                                     classes_[index].l2_weight != l2_weight ||
-                                     classes_[index].hbm_weight != hbm_weight)) {
+  while (index < classes_.size() &&
+         (classes_[index].port_rate != port_rate || classes_[index].l2_weight != l2_weight ||
+          classes_[index].hbm_weight != hbm_weight)) {
     ++index;
   }
   if (index == classes_.size()) {
@@ -95,8 +95,7 @@ void FluidModel::activate(const Flow& flow) {
   total.hbm_read_bytes += traffic.hbm_read_bytes;
   total.hbm_write_bytes += traffic.hbm_write_bytes;
   total.hit_bytes += traffic.hit_bytes;
-  const double size =
-      std::max({traffic.l2_bytes, flow.least_cycles * flow.port_rate, 1.0});
+  const double size = std::max({traffic.l2_bytes, flow.least_cycles * flow.port_rate, 1.0});
   Class& c = find_class(flow.port_rate, rounded(traffic.l2_bytes / size),
                         rounded((traffic.hbm_read_bytes + traffic.hbm_write_bytes) / size));
   c.active.push({c.work + size, flow.order, flow.core, flow.pipe});
@@ -104,7 +103,7 @@ void FluidModel::activate(const Flow& flow) {
 
 // Lowers rates so that the flows together stay within `capacity`: no flow gets more of it than
 // another that could use it (max-min fair).
-void FluidModel::limit(double capacity, double Class::*weight) {
+void FluidModel::limit(double capacity, double Class::* weight) {
   double demand = 0, users = 0;
   for (const size_t i : busy_) {
     const Class& c = classes_[i];

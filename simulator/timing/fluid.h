@@ -16,8 +16,8 @@ struct Flow {
   uint64_t order = 0;  // of equal starts: the order of submission
   int core = 0;
   int pipe = 0;
-  double port_rate = 0;    // bytes per cycle
-  double least_cycles = 0; // however few its bytes are
+  double port_rate = 0;     // bytes per cycle
+  double least_cycles = 0;  // however few its bytes are
   GmMove move;
 };
 
@@ -69,7 +69,7 @@ class FluidModel {
   void activate(const Flow& flow);
   Class& find_class(double port_rate, double l2_weight, double hbm_weight);
   void share();
-  void limit(double capacity, double Class::*weight);
+  void limit(double capacity, double Class::* weight);
   void advance(double time);
   double end_time(const Class& c) const;
 

@@ -65,8 +65,8 @@ void L2::access_run(uint64_t begin, uint64_t end, const GmMove& move, GmTraffic&
   const uint64_t first = begin >> kSectorBits, last = (end - 1) >> kSectorBits;
   // A piece that crosses lines without starting on one is requested line by line, whole.
   const bool whole_lines = first_line != last_line && (begin & ((1 << kLineBits) - 1)) != 0;
-  const uint64_t requested = whole_lines ? (last_line - first_line + 1) << kLineBits
-                                         : (last - first + 1) << kSectorBits;
+  const uint64_t requested =
+      whole_lines ? (last_line - first_line + 1) << kLineBits : (last - first + 1) << kSectorBits;
   traffic.l2_bytes += static_cast<double>(requested);
   const double share = static_cast<double>(requested) / static_cast<double>(last - first + 1);
   constexpr uint64_t kSectors = 1 << (kPageBits - kSectorBits);
@@ -74,8 +74,8 @@ void L2::access_run(uint64_t begin, uint64_t end, const GmMove& move, GmTraffic&
     const uint64_t page = sector / kSectors;
     const uint64_t stop = std::min(last + 1, (page + 1) * kSectors);
     const auto count = static_cast<uint32_t>(stop - sector);
-    const uint32_t mask =
-        (count == kSectors ? ~uint32_t{0} : (uint32_t{1} << count) - 1) << (sector % kSectors);
+    const uint32_t mask = (count == kSectors ? ~uint32_t{0} : (uint32_t{1} << count) - 1)
+                          << (sector % kSectors);
     sector = stop;
     if (!move.cached) {
       (move.write ? traffic.hbm_write_bytes : traffic.hbm_read_bytes) += count * share;

@@ -11,7 +11,8 @@
 
 namespace ascsim {
 
-// A move between GM and a core: `runs` pieces of `run_bytes`, `run_stride` bytes from start to start.
+// A move between GM and a core: `runs` pieces of `run_bytes`, `run_stride` bytes from start to
+// start.
 struct GmMove {
   uint64_t address = 0;  // in the device's address space
   int64_t run_stride = 0;
@@ -23,14 +24,15 @@ struct GmMove {
 };
 
 struct GmTraffic {
-  double l2_bytes = 0;         // whole requests, not only the bytes asked for
+  double l2_bytes = 0;  // whole requests, not only the bytes asked for
   double hbm_read_bytes = 0;
   double hbm_write_bytes = 0;  // what is written back to make room
   double hit_bytes = 0;
 };
 
 // Least recently used pages of 4 KiB with the state of each 128-byte sector: a write allocates
-// without reading, and dirty sectors go to HBM when their page is evicted. At the start it is empty.
+// without reading, and dirty sectors go to HBM when their page is evicted. At the start it is
+// empty.
 class L2 {
  public:
   explicit L2(const Profile& profile);

@@ -12,11 +12,15 @@ double groups(uint32_t n, uint32_t of) { return (n + of - 1) / of; }
 // Columns of A that one step of the cube takes ("Cube指令理论性能汇总").
 uint32_t k_step(const MmadWork& work) {
   switch (work.dtype) {
-    case DType::kInt4: return 64;
+    case DType::kInt4:
+      return 64;
     case DType::kInt8:
-    case DType::kUint8: return 32;
-    case DType::kFp32: return work.hf32 ? 8 : 4;
-    default: return 16;
+    case DType::kUint8:
+      return 32;
+    case DType::kFp32:
+      return work.hf32 ? 8 : 4;
+    default:
+      return 16;
   }
 }
 
@@ -32,11 +36,21 @@ Price PriceList::price(const Work& work) {
 Price PriceList::of(const ScalarWork& work) const {
   Price price;
   switch (work.kind) {
-    case ScalarKind::kSetState: price.occupancy = profile_.scalar_cycles; break;
-    case ScalarKind::kMoveMask: price.occupancy = profile_.move_mask_cycles; break;
-    case ScalarKind::kLoad: price.occupancy = profile_.scalar_load_cycles; break;
-    case ScalarKind::kStore: price.occupancy = profile_.scalar_store_cycles; break;
-    case ScalarKind::kCacheClean: price.occupancy = profile_.cache_clean_cycles; break;
+    case ScalarKind::kSetState:
+      price.occupancy = profile_.scalar_cycles;
+      break;
+    case ScalarKind::kMoveMask:
+      price.occupancy = profile_.move_mask_cycles;
+      break;
+    case ScalarKind::kLoad:
+      price.occupancy = profile_.scalar_load_cycles;
+      break;
+    case ScalarKind::kStore:
+      price.occupancy = profile_.scalar_store_cycles;
+      break;
+    case ScalarKind::kCacheClean:
+      price.occupancy = profile_.cache_clean_cycles;
+      break;
   }
   price.occupancy *= work.count;
   return price;
@@ -45,16 +59,15 @@ Price PriceList::of(const ScalarWork& work) const {
 Price PriceList::of(const VectorWork& work) {
   const VectorPrice& v = profile_.vector[static_cast<size_t>(work.op)];
   Price price;
-  price.occupancy =
-      banks_.repeats_cycles(work, bits_of(work.dtype) >= 32 ? v.cycles4 : v.cycles2);
+  price.occupancy = banks_.repeats_cycles(work, bits_of(work.dtype) >= 32 ? v.cycles4 : v.cycles2);
   price.latency = v.head;
   return price;
 }
 
 Price PriceList::of(const MmadWork& work) const {
   Price price;
-  price.occupancy = groups(work.m, 16) * groups(work.n, 16) * groups(work.k, k_step(work)) +
-                    profile_.mmad_head;
+  price.occupancy =
+      groups(work.m, 16) * groups(work.n, 16) * groups(work.k, k_step(work)) + profile_.mmad_head;
   price.latency = profile_.mmad_latency;
   return price;
 }
@@ -80,10 +93,18 @@ Price PriceList::of(const MoveWork& work) const {
   price.gm = true;
   price.latency = profile_.read_latency;
   switch (work.path) {
-    case MovePath::kGmToUb: price.port_rate = profile_.gm_ub_rate; break;
-    case MovePath::kUbToGm: price.port_rate = profile_.ub_gm_rate; break;
-    case MovePath::kL1ToGm: price.port_rate = profile_.l1_gm_rate; break;
-    default: price.port_rate = profile_.gm_l1_rate; break;
+    case MovePath::kGmToUb:
+      price.port_rate = profile_.gm_ub_rate;
+      break;
+    case MovePath::kUbToGm:
+      price.port_rate = profile_.ub_gm_rate;
+      break;
+    case MovePath::kL1ToGm:
+      price.port_rate = profile_.l1_gm_rate;
+      break;
+    default:
+      price.port_rate = profile_.gm_l1_rate;
+      break;
   }
   if (work.path == MovePath::kUbToGm || work.path == MovePath::kL1ToGm) {
     price.latency = profile_.write_latency;

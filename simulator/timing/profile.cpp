@@ -47,19 +47,20 @@ std::vector<Constant> constants() {
   {#field, {double(a), double(b), double(c)}, unit, mark, source},
 #include "timing/profiles.inc"
 #undef ASC_TIMING
-#define ASC_VECTOR(op, a4, a2, d4, d2, head, mark, source)                           \
-  {#op " 4 B", {double(a4), double(d4), double(a4)}, "cycles/repeat", mark, source}, \
+#define ASC_VECTOR(op, a4, a2, d4, d2, head, mark, source)                               \
+  {#op " 4 B", {double(a4), double(d4), double(a4)}, "cycles/repeat", mark, source},     \
       {#op " 2 B", {double(a2), double(d2), double(a2)}, "cycles/repeat", mark, source}, \
-      {#op " head", {double(head), double(head), double(head)}, "cycles", 'D',      \
+      {#op " head",                                                                      \
+       {double(head), double(head), double(head)},                                       \
+       "cycles",                                                                         \
+       'D',                                                                              \
        "cycle model depth + 15 + 1, or as noted"},
 #include "timing/vector.inc"
 #undef ASC_VECTOR
   };
 }
 
-std::vector<std::string> profile_names() {
-  return {std::begin(kProfiles), std::end(kProfiles)};
-}
+std::vector<std::string> profile_names() { return {std::begin(kProfiles), std::end(kProfiles)}; }
 
 Profile find_profile(const std::string& name) {
   const size_t at = name.find('@');
@@ -76,8 +77,8 @@ Profile find_profile(const std::string& name) {
 #define ASC_TIMING(field, a, b, c, ...) p.field = std::array<double, 3>{a, b, c}[column];
 #include "timing/profiles.inc"
 #undef ASC_TIMING
-#define ASC_VECTOR(op, a4, a2, d4, d2, head, ...)                                   \
-  p.vector[static_cast<size_t>(VectorClass::op)] =                                  \
+#define ASC_VECTOR(op, a4, a2, d4, d2, head, ...)  \
+  p.vector[static_cast<size_t>(VectorClass::op)] = \
       column == 1 ? VectorPrice{d4, d2, head} : VectorPrice{a4, a2, head};
 #include "timing/vector.inc"
 #undef ASC_VECTOR

@@ -96,9 +96,13 @@ bool Replay::issue_scalar(int index, const Record& record) {
       }
       for (const PipeState& p : core.pipes) core.time = std::max(core.time, p.complete);
       return true;
-    case RecordKind::kCrossSet: resolve_set(record.set, core.time); return true;
-    case RecordKind::kCrossWait: return issue_cross_wait(core, record);
-    default: return true;
+    case RecordKind::kCrossSet:
+      resolve_set(record.set, core.time);
+      return true;
+    case RecordKind::kCrossWait:
+      return issue_cross_wait(core, record);
+    default:
+      return true;
   }
 }
 
@@ -183,7 +187,8 @@ bool Replay::work_entry(int index, Pipe pipe, const Entry& entry) {
       resolve_set(record.set, std::max(here, state.complete));
       state.last_left = here;
       return true;
-    default: return start_instruction(index, pipe, entry);
+    default:
+      return start_instruction(index, pipe, entry);
   }
 }
 

@@ -1,9 +1,10 @@
 // Recorded instruction streams, replayed in simulated time.
 //
-// Each core is a small network: the scalar unit issues in program order into one queue per pipe, and
-// each pipe works its queue off in order. All times follow from earlier ones in one pass, without
-// events, except for moves to and from GM (their duration depends on the other cores: FluidModel) and
-// flags of other cores. A core is worked until everything left waits for one of these.
+// Each core is a small network: the scalar unit issues in program order into one queue per pipe,
+// and each pipe works its queue off in order. All times follow from earlier ones in one pass,
+// without events, except for moves to and from GM (their duration depends on the other cores:
+// FluidModel) and flags of other cores. A core is worked until everything left waits for one of
+// these.
 #pragma once
 
 #include <array>
@@ -19,11 +20,11 @@
 namespace ascsim {
 
 enum class RecordKind : uint8_t {
-  kRun,         // an instruction of a pipe
-  kScalar,      // one of the scalar unit
+  kRun,     // an instruction of a pipe
+  kScalar,  // one of the scalar unit
   kSet,
   kWait,
-  kBarrier,     // of one pipe
+  kBarrier,  // of one pipe
   kBarrierAll,
   kCrossSet,
   kCrossWait
@@ -35,8 +36,8 @@ struct Record {
   Pipe other = Pipe::kS;  // flags: the pipe that sets, the pipe that waits
   uint8_t id = 0;
   bool gm = false;
-  bool unit_release = false;  // hands its block of L0C to the other pipe
-  uint32_t move = 0;          // GM: index into Replay's moves
+  bool unit_release = false;            // hands its block of L0C to the other pipe
+  uint32_t move = 0;                    // GM: index into Replay's moves
   uint32_t l0c_begin = 0, l0c_end = 0;  // with unit flag: what it occupies
   uint32_t wait_token = 0, own_token = 0;
   float occupancy = 0;
@@ -91,7 +92,7 @@ class Replay {
     double ready = 0;     // what flags and barriers hold it back to
     bool moving = false;  // a GM move is under way
     double move_start = 0;
-    Record moved;         // the move under way
+    Record moved;  // the move under way
     double busy = 0;
   };
   // Sets of one flag in the order of the pipe that sets, for the waits in theirs.

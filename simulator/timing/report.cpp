@@ -43,7 +43,8 @@ std::string Timing::json() const {
   text += ", \"predicted_bound\": \"" + bound_by + "\", \"predicted_pipes\": [";
   const char* separator = "";
   for (const PipeTime& p : pipes) {
-    append(text, "%s{\"core\": \"%s\", \"pipe\": \"%s\", \"busy_cycles\": %.2f, \"utilisation\": %.6f}",
+    append(text,
+           "%s{\"core\": \"%s\", \"pipe\": \"%s\", \"busy_cycles\": %.2f, \"utilisation\": %.6f}",
            separator, name_of(p.core), name_of(p.pipe), p.busy_cycles, p.utilisation);
     separator = ", ";
   }

@@ -12,7 +12,7 @@ namespace {
 
 constexpr uint64_t kGmAlignment = 2 << 20;  // device allocations begin on pages of 2 MiB
 constexpr size_t kPathCount = 8;
-constexpr const char* kPaths[kPathCount] = {"GM to L1", "GM to UB", "GM to L0", "UB to GM",
+constexpr const char* kPaths[kPathCount] = {"GM to L1", "GM to UB", "GM to L0",  "UB to GM",
                                             "L1 to GM", "fill L1",  "L0C to GM", "L0C to L1"};
 constexpr size_t kFixToGm = 6, kFixToL1 = 7;
 
@@ -61,8 +61,8 @@ class Recorder : public Timeline {
   }
   void barrier(const Core& core, Pipe pipe, Site site) override {
     const bool all = pipe == Pipe::kAll;
-    add(core, control(all ? RecordKind::kBarrierAll : RecordKind::kBarrier,
-                      all ? Pipe::kS : pipe, Pipe::kS, 0, "PipeBarrier", site));
+    add(core, control(all ? RecordKind::kBarrierAll : RecordKind::kBarrier, all ? Pipe::kS : pipe,
+                      Pipe::kS, 0, "PipeBarrier", site));
   }
   void cross_set(const Core& core, int mode, Pipe pipe, int flag, uint64_t set,
                  Site site) override {

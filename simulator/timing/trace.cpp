@@ -1,5 +1,5 @@
-// The "Trace Event Format" of Chrome and Perfetto, which MindStudio Insight reads too: a process per
-// core, a thread per pipe, a complete event ("X") per instruction.
+// The "Trace Event Format" of Chrome and Perfetto, which MindStudio Insight reads too: a process
+// per core, a thread per pipe, a complete event ("X") per instruction.
 #include "timing/trace.h"
 
 #include <cstdio>

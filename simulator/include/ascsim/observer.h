@@ -26,13 +26,14 @@ struct Issued {
   const std::vector<Region>& reads;
   const std::vector<Region>& writes;
   const Work& work;
-  // False: what this writes may not be there yet for a later instruction of the same pipe that reads
-  // it, unless a barrier of the pipe lies between. Only a small Mmad is like that ("Mmad" page,
-  // accumulation along K with (m / 16) * (n / 16) < 10); that instruction's own reads are in order.
+  // False: what this writes may not be there yet for a later instruction of the same pipe that
+  // reads it, unless a barrier of the pipe lies between. Only a small Mmad is like that ("Mmad"
+  // page, accumulation along K with (m / 16) * (n / 16) < 10); that instruction's own reads are in
+  // order.
   bool in_order = true;
   // Not 0: each access to L0C waits for the unit flag of its 512-byte block ("UnitFlag" page). An
-  // earlier access of the opposite pipe (M writes, FIX reads) to the same block that was issued with
-  // unit_flag 3 is complete before this access; with 2 it is not known to be. Nothing else is
+  // earlier access of the opposite pipe (M writes, FIX reads) to the same block that was issued
+  // with unit_flag 3 is complete before this access; with 2 it is not known to be. Nothing else is
   // ordered by it.
   uint8_t unit_flag = 0;
 };
@@ -52,8 +53,7 @@ class Observer {
   virtual void barrier(const Core&, Pipe, Site) {}
   // `set` numbers all sets of the launch; a wait names the sets that satisfied it.
   virtual void cross_set(const Core&, int /*mode*/, Pipe, int /*flag*/, uint64_t /*set*/, Site) {}
-  virtual void cross_wait(const Core&, int /*flag*/, const std::vector<uint64_t>& /*sets*/, Site) {
-  }
+  virtual void cross_wait(const Core&, int /*flag*/, const std::vector<uint64_t>& /*sets*/, Site) {}
   // The kernel has ended on this core.
   virtual void ended(const Core&) {}
   // Between turns of the cores: all that is known so far may be worked off.

@@ -23,8 +23,8 @@ struct PathBytes {
 
 struct Timing {
   std::string profile;
-  double cycles = 0;        // predicted, from the first to the last instruction
-  double microseconds = 0;  // predicted, with the profile's clock and launch time
+  double cycles = 0;               // predicted, from the first to the last instruction
+  double microseconds = 0;         // predicted, with the profile's clock and launch time
   double launch_microseconds = 0;  // the profile's, contained in `microseconds`
   std::vector<PipeTime> pipes;
   double l2_utilisation = 0, hbm_utilisation = 0;

@@ -1,15 +1,15 @@
-// A pipeline of attention as the published kernels have it: one head, 128 query rows per task, tiles of
-// `stack` keys, D = 128; scores, probabilities and partial outputs pass through GM. The matrix core
-// runs two tiles ahead of the vector cores.
+// A pipeline of attention as the published kernels have it: one head, 128 query rows per task,
+// tiles of `stack` keys, D = 128; scores, probabilities and partial outputs pass through GM. The
+// matrix core runs two tiles ahead of the vector cores.
 //
-// Per tile and AIV (64 rows): row maximum, subtraction, exponential, row sum, cast, then the output of
-// the tile before last is rescaled and added.
+// Per tile and AIV (64 rows): row maximum, subtraction, exponential, row sum, cast, then the output
+// of the tile before last is rescaled and added.
 #include "kernel_operator.h"
 #include "priced.h"
 
 using namespace AscendC;
-using priced::at;
 using ascsim::VectorClass;
+using priced::at;
 
 namespace {
 
@@ -26,8 +26,8 @@ struct Workspace {
 };
 
 Workspace workspace(uint32_t tile, uint32_t stack) {
-  const uint64_t slot = static_cast<uint64_t>(
-      (AscendC::g_coreType == AscendC::AIC ? GetBlockIdx() : GetBlockIdx() / 2)) * kBuffers +
+  const uint64_t slot =
+      static_cast<uint64_t>((g_coreType == AIC ? GetBlockIdx() : GetBlockIdx() / 2)) * kBuffers +
       tile % kBuffers;
   const uint64_t elements = uint64_t{kRows} * stack;
   return {priced::gm(5, slot * elements * 4), priced::gm(6, slot * elements * 2),
@@ -116,8 +116,8 @@ void softmax_chunk(uint32_t slot, uint32_t rows, uint32_t stack) {
   PipeBarrier<PIPE_V>();
   priced::vector(VectorClass::kExp, "Exp", repeats, at(scores), at(scores));
   PipeBarrier<PIPE_V>();
-  priced::vector(VectorClass::kCastNarrow, "Cast", repeats, at(kUbHalf + slot * kChunkBytes / 2, 1, 4),
-                 at(scores));
+  priced::vector(VectorClass::kCastNarrow, "Cast", repeats,
+                 at(kUbHalf + slot * kChunkBytes / 2, 1, 4), at(scores));
   priced::vector(VectorClass::kBlockReduceSum, "BlockReduceSum", repeats, at(kUbRow, 1, 1),
                  at(scores));
   PipeBarrier<PIPE_V>();
@@ -190,11 +190,10 @@ extern "C" __global__ __aicore__ void timing_attention(uint32_t rows, uint32_t k
                                                        uint32_t stack) {
   const uint32_t tasks = rows / kRows, tiles = keys / stack;
   const auto blocks = static_cast<uint32_t>(GetBlockNum());
-  const auto block = static_cast<uint32_t>(
-      AscendC::g_coreType == AscendC::AIC ? GetBlockIdx() : GetBlockIdx() / 2);
+  const auto block = static_cast<uint32_t>(g_coreType == AIC ? GetBlockIdx() : GetBlockIdx() / 2);
   CubeSlots slots;
   uint32_t slot = 0;
-  if (AscendC::g_coreType == AscendC::AIC) {
+  if (g_coreType == AIC) {
     for (int i = 0; i < 2; ++i) {
       SetFlag<HardEvent::MTE1_MTE2>(i);
       SetFlag<HardEvent::M_MTE1>(i);
@@ -205,7 +204,7 @@ extern "C" __global__ __aicore__ void timing_attention(uint32_t rows, uint32_t k
   }
   for (uint32_t task = block; task < tasks; task += blocks) {
     for (uint32_t step = 0; step < tiles + kLead; ++step) {
-      if (AscendC::g_coreType == AscendC::AIC) {
+      if (g_coreType == AIC) {
         if (step == 0) {
           priced::move(ascsim::MovePath::kGmToL1, kQ + uint64_t{task} * kRows * kDim * 2,
                        {kRows, kDim * 2, kDim * 2}, true);
@@ -217,9 +216,9 @@ extern "C" __global__ __aicore__ void timing_attention(uint32_t rows, uint32_t k
         if (step >= kLead) rescale_tile(step - kLead, stack);
       }
     }
-    if (AscendC::g_coreType == AscendC::AIV) store_output(task);
+    if (g_coreType == AIV) store_output(task);
   }
-  if (AscendC::g_coreType == AscendC::AIC) {
+  if (g_coreType == AIC) {
     for (int i = 0; i < 2; ++i) {
       WaitFlag<HardEvent::MTE1_MTE2>(i);
       WaitFlag<HardEvent::M_MTE1>(i);

@@ -1,6 +1,6 @@
 // C = A B^T of halves on a grid of 4 x 6 cores, tiles of 128 x 256 x 64 (example
-// matmul_high_performance, cases 6 to 8): 512 columns of A and 256 of B per move, two of each in L1,
-// all buffers double but L0C, which one tile fills.
+// matmul_high_performance, cases 6 to 8): 512 columns of A and 256 of B per move, two of each in
+// L1, all buffers double but L0C, which one tile fills.
 #include "kernel_operator.h"
 #include "priced.h"
 
@@ -24,7 +24,8 @@ void load_l1(uint32_t slot, uint64_t address, priced::Rows rows) {
 
 void step(Slots& slots, uint32_t k, uint32_t depth, uint64_t a, uint64_t b, uint64_t row_bytes,
           bool unit_flag) {
-  if (k % kMoveA == 0) load_l1(slots.a, a + k * 2, {kM, kMoveA * 2, static_cast<int64_t>(row_bytes)});
+  if (k % kMoveA == 0)
+    load_l1(slots.a, a + k * 2, {kM, kMoveA * 2, static_cast<int64_t>(row_bytes)});
   if (k % kMoveB == 0) {
     load_l1(2 + slots.b, b + k * 2, {kN, kMoveB * 2, static_cast<int64_t>(row_bytes)});
   }
