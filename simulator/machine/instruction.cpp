@@ -191,7 +191,21 @@ bool Instruction::begin(DType data) {
     if (options.checks) mark_writes();
   }
   machine_.step();
-  return valid_ && (options.execute || !is_floating(data));
+  if (!valid_ || options.execute) return valid_;
+  return !is_floating(data) && backed();
+}
+
+bool Instruction::backed() const {
+  const auto without_memory = [&](const Region& r) {
+    return r.memory == Memory::kGm && r.buffer >= 0 && !machine_.gm.at(r.buffer).backed;
+  };
+  for (const Region& r : machine_.reads_) {
+    if (!without_memory(r)) continue;
+    if (pipe_ != Pipe::kS) return false;
+    throw LaunchError(std::string(operation_) + " reads an integer from " +
+                      machine_.gm.at(r.buffer).name + ", which has no memory");
+  }
+  return std::none_of(machine_.writes_.begin(), machine_.writes_.end(), without_memory);
 }
 
 }  // namespace ascsim

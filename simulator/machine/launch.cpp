@@ -83,6 +83,9 @@ RunResult run(const std::string& name, int blocks, const std::vector<const void*
   }
   Machine machine(options, name, blocks, with_aic, with_aiv);
   for (const GmDeclaration& b : buffers) {
+    if (!b.backed && options.execute) {
+      throw LaunchError(b.name + " has no memory: only for runs with execute = false");
+    }
     machine.gm.add(b.name, b.address, b.bytes, b.defined, options.checks, b.backed);
   }
   std::unique_ptr<Observer> hazards;

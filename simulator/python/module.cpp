@@ -3,6 +3,8 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <sys/mman.h>
+
 #include <cstring>
 
 #include "ascsim/launch.h"
@@ -34,6 +36,46 @@ Value scalar_value(const py::handle& object, const ascsim::Parameter& parameter)
   return value;
 }
 
+// Addresses without memory behind them, for timing-only runs: touching one faults.
+class Virtual {
+ public:
+  explicit Virtual(int64_t bytes) : bytes_(bytes) {
+    if (bytes <= 0) throw ascsim::LaunchError("a virtual buffer needs a positive size");
+    address_ = mmap(nullptr, static_cast<size_t>(bytes), PROT_NONE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (address_ == MAP_FAILED) throw std::bad_alloc();
+  }
+  ~Virtual() { munmap(address_, static_cast<size_t>(bytes_)); }
+  Virtual(const Virtual&) = delete;
+  Virtual& operator=(const Virtual&) = delete;
+
+  const void* address() const { return address_; }
+  int64_t bytes() const { return bytes_; }
+
+ private:
+  void* address_;
+  int64_t bytes_;
+};
+
+ascsim::GmDeclaration declaration(const py::handle& object, size_t index) {
+  ascsim::GmDeclaration b;
+  b.name = "argument " + std::to_string(index);
+  if (py::isinstance<Virtual>(object)) {
+    const auto& v = object.cast<const Virtual&>();
+    b.address = v.address();
+    b.bytes = v.bytes();
+    b.backed = false;
+    return b;
+  }
+  const auto a = py::reinterpret_borrow<py::array>(object);
+  if ((a.flags() & py::array::c_style) == 0) {
+    throw ascsim::LaunchError(b.name + " is not C-contiguous");
+  }
+  b.address = a.data();
+  b.bytes = a.nbytes();
+  return b;
+}
+
 struct Result {
   ascsim::RunResult run;
 };
@@ -57,23 +99,15 @@ Result run(const std::string& kernel, int blocks, const py::list& arguments,
   std::vector<ascsim::GmDeclaration> buffers;
   for (size_t i = 0; i < values.size(); ++i) {
     const py::handle object = arguments[i];
-    const bool array = py::isinstance<py::array>(object);
+    const bool array = py::isinstance<py::array>(object) || py::isinstance<Virtual>(object);
     if (array != entry.parameters[i].pointer && !object.is_none()) {
       throw ascsim::LaunchError("kernel " + kernel + ", argument " + std::to_string(i) +
                                 (array ? " is a number, got an array" : " is an array"));
     }
     if (array) {
-      const auto a = py::reinterpret_borrow<py::array>(object);
-      if ((a.flags() & py::array::c_style) == 0) {
-        throw ascsim::LaunchError("argument " + std::to_string(i) + " is not C-contiguous");
-      }
-      ascsim::GmDeclaration b;
-      b.name = "argument " + std::to_string(i);
-      b.address = a.data();
-      b.bytes = a.nbytes();
-      b.defined = true;
+      ascsim::GmDeclaration b = declaration(object, i);
       for (const py::handle out : outputs) b.defined &= out.cast<size_t>() != i;
-      values[i].bits = reinterpret_cast<uint64_t>(a.data());
+      values[i].bits = reinterpret_cast<uint64_t>(b.address);
       bool known = false;  // the same array twice is one buffer
       for (const auto& other : buffers) known |= other.address == b.address;
       if (!known) buffers.push_back(b);
@@ -119,6 +153,9 @@ PYBIND11_MODULE(_ascsim, m) {
       .def_readonly("address", &ascsim::Mutation::address)
       .def_readonly("bytes", &ascsim::Mutation::bytes)
       .def("__str__", &ascsim::Mutation::text);
+  py::class_<Virtual>(m, "Virtual", "GM addresses without memory, for runs with execute = False.")
+      .def(py::init<int64_t>(), py::arg("nbytes"))
+      .def_property_readonly("nbytes", &Virtual::bytes);
   py::class_<ascsim::PipeTime>(m, "PipeTime")
       .def_property_readonly("core",
                              [](const ascsim::PipeTime& p) { return ascsim::name_of(p.core); })
@@ -137,7 +174,8 @@ PYBIND11_MODULE(_ascsim, m) {
       .def_property_readonly("bytes",
                              [](const ascsim::Timing& t) {
                                py::dict bytes;
-                               for (const auto& path : t.bytes) bytes[py::str(path.path)] = path.bytes;
+                               for (const auto& path : t.bytes)
+                                 bytes[py::str(path.path)] = path.bytes;
                                return bytes;
                              })
       .def_readonly("bound_by", &ascsim::Timing::bound_by)
@@ -146,16 +184,22 @@ PYBIND11_MODULE(_ascsim, m) {
       .def_property_readonly("json", &ascsim::Timing::json);
   py::class_<Result>(m, "Result")
       .def_property_readonly("reports", &reports_of)
-      .def_property_readonly(
-          "json", [](const Result& r) { return ascsim::to_json(r.run.reports); })
-      .def_property_readonly(
-          "mutation_points", [](const Result& r) { return r.run.mutation_points; })
+      .def_property_readonly("json", [](const Result& r) { return ascsim::to_json(r.run.reports); })
+      .def_property_readonly("mutation_points",
+                             [](const Result& r) { return r.run.mutation_points; })
       .def_property_readonly(
           "timing", [](const Result& r) { return r.run.timing.get(); },
           py::return_value_policy::reference_internal);
   m.def("load", &ascsim::load_kernels, py::arg("path"));
   m.def("kernels", &ascsim::kernel_names);
   m.def("profiles", &ascsim::profile_names);
+  m.def("timing_constants", [] {
+    py::list list;
+    for (const auto& c : ascsim::timing_constants()) {
+      list.append(py::make_tuple(c.field, c.values, c.unit, std::string(1, c.mark), c.source));
+    }
+    return list;
+  });
   m.def("parameters", [](const std::string& name) {
     py::list list;
     for (const auto& p : ascsim::find_kernel(name).parameters) {

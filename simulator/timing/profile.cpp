@@ -41,7 +41,7 @@ void apply_variant(Profile& profile, const std::string& name) {
 
 }  // namespace
 
-std::vector<Constant> constants() {
+std::vector<TimingConstant> timing_constants() {
   return {
 #define ASC_TIMING(field, a, b, c, unit, mark, source) \
   {#field, {double(a), double(b), double(c)}, unit, mark, source},

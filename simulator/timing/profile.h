@@ -28,17 +28,7 @@ struct Profile {
   double hbm_bytes() const { return hbm_rate * hbm_efficiency / (clock_mhz * 1e6); }
 };
 
-// A constant as the documentation lists it.
-struct Constant {
-  const char* field;
-  std::array<double, 3> values;  // default, documented-vector, pessimistic-gm
-  const char* unit;
-  char mark;
-  const char* source;
-};
-
 // "default", or with a variant of the chip: "default@910B3". Throws LaunchError for other names.
 Profile find_profile(const std::string& name);
-std::vector<Constant> constants();
 
 }  // namespace ascsim

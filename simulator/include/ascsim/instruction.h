@@ -70,6 +70,7 @@ class Instruction {
   uint8_t unit_flag = 0;
 
  private:
+  bool backed() const;  // every GM buffer it touches has memory
   void fail(Check check, std::string message);
   void touch(std::vector<Region>& list, const Region& region, bool values, const char* verb);
   bool inside(const Region& region, const char* verb);

@@ -1,6 +1,7 @@
 // Predicted time of a run. Every figure is a prediction of the profile named, never a measurement.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -36,6 +37,18 @@ struct Timing {
   std::string json() const;
 };
 
+// "default@910B1" and the like mean a profile with the cores, clock, L2 and HBM of a variant.
 std::vector<std::string> profile_names();
+
+// A constant of the model: one value per profile, in the order of profile_names().
+struct TimingConstant {
+  const char* field;
+  std::array<double, 3> values;
+  const char* unit;
+  char mark;  // D documented, M a published measurement, I inferred
+  const char* source;
+};
+
+std::vector<TimingConstant> timing_constants();
 
 }  // namespace ascsim
