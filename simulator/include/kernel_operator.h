@@ -17,6 +17,7 @@
 #include "ascendc/vector_binary.h"
 #include "ascendc/vector_cast.h"
 #include "ascendc/vector_fill.h"
+#include "ascendc/vector_compare.h"
 #include "ascendc/vector_reduce.h"
 #include "ascendc/vector_scalar.h"
 #include "ascendc/vector_unary.h"
