@@ -2,8 +2,7 @@
 #pragma once
 
 #include "ascendc/scalar.h"
-#include "ascendc/unary_params.h"
-#include "ascendc/vector_binary.h"
+#include "ascendc/vector_params.h"
 #include "ascsim/ops_vector_compare.h"
 
 namespace AscendC {

@@ -3,7 +3,7 @@
 // ReducePairElem) have one order for all.
 #pragma once
 
-#include "ascendc/vector_binary.h"
+#include "ascendc/vector_params.h"
 #include "ascsim/ops_vector_reduce.h"
 
 namespace AscendC {
