@@ -1,6 +1,7 @@
 // Read-modify-write of GM by moves, as switched on by SetAtomicAdd, SetAtomicMax, SetAtomicMin.
 #include <algorithm>
 #include <string>
+#include <type_traits>
 
 #include "ascsim/numeric.h"
 #include "ascsim/report.h"
@@ -10,12 +11,25 @@ namespace ascsim {
 namespace {
 
 template <typename T>
+T sum(T a, T b) {
+  if constexpr (std::is_integral_v<T>) {  // wraps (INFERRED: the pages do not say)
+    return static_cast<T>(static_cast<uint32_t>(a) + static_cast<uint32_t>(b));
+  } else {
+    return static_cast<T>(a + b);
+  }
+}
+
+template <typename T>
 T combined(AtomicOp op, T a, T b) {
   switch (op) {
-    case AtomicOp::kAdd: return static_cast<T>(a + b);
-    case AtomicOp::kMax: return std::max(a, b);
-    case AtomicOp::kMin: return std::min(a, b);
-    case AtomicOp::kNone: break;
+    case AtomicOp::kAdd:
+      return sum(a, b);
+    case AtomicOp::kMax:
+      return std::max(a, b);
+    case AtomicOp::kMin:
+      return std::min(a, b);
+    case AtomicOp::kNone:
+      break;
   }
   return b;
 }
@@ -47,13 +61,20 @@ void combine_bf16(AtomicOp op, uint8_t* target, const uint8_t* source, int64_t b
 void combine_atomic(AtomicOp op, DType dtype, uint8_t* target, const uint8_t* source,
                     int64_t bytes) {
   switch (dtype) {
-    case DType::kFp16: return combine<_Float16>(op, target, source, bytes);
-    case DType::kFp32: return combine<float>(op, target, source, bytes);
-    case DType::kBf16: return combine_bf16(op, target, source, bytes);
-    case DType::kInt8: return combine<int8_t>(op, target, source, bytes);
-    case DType::kInt16: return combine<int16_t>(op, target, source, bytes);
-    case DType::kInt32: return combine<int32_t>(op, target, source, bytes);
-    default: throw SimulatorBug(std::string("atomic on ") + name_of(dtype));
+    case DType::kFp16:
+      return combine<_Float16>(op, target, source, bytes);
+    case DType::kFp32:
+      return combine<float>(op, target, source, bytes);
+    case DType::kBf16:
+      return combine_bf16(op, target, source, bytes);
+    case DType::kInt8:
+      return combine<int8_t>(op, target, source, bytes);
+    case DType::kInt16:
+      return combine<int16_t>(op, target, source, bytes);
+    case DType::kInt32:
+      return combine<int32_t>(op, target, source, bytes);
+    default:
+      throw SimulatorBug(std::string("atomic on ") + name_of(dtype));
   }
 }
 

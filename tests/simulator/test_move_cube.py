@@ -23,10 +23,12 @@ def run(
     l1: int = 0,
     at: int = 0,
     value: int = 0,
+    record: int = 0,
+    cached: int = 1,
 ) -> tuple[np.ndarray, np.ndarray, list[str]]:
     gm, before = memory[0].copy(), memory[1]
     head = [OPERATIONS.index(operation), width, l1, at]
-    arguments = np.array([*head, *p, *[0] * (8 - len(p)), value], np.int64)
+    arguments = np.array([*head, *p, *[0] * (8 - len(p)), value, record, cached], np.int64)
     after = np.zeros(AREA, np.uint8)
     result = sim.run("move_cube", 1, [arguments, gm, before, after], [3])
     return gm, after, result.reports
@@ -127,7 +129,7 @@ def test_nd2nz_keeps_unwritten(sim: ModuleType) -> None:
     """Unwritten GM bytes stay unwritten in L1; storing them is what is reported."""
     gm, _ = random_memory([7])
     before, after = np.zeros(AREA, np.uint8), np.zeros(AREA, np.uint8)
-    arguments = np.array([4, 2, 64, 0, 1, 4, 20, 0, 30, 4, 1, 0, 0], np.int64)
+    arguments = np.array([4, 2, 64, 0, 1, 4, 20, 0, 30, 4, 1, 0, 0, 0, 1], np.int64)
     reports = sim.run("move_cube", 1, [arguments, gm, before, after], [1, 3]).reports
     assert len(reports) == 1
     assert "stores byte 64 of L1, which nothing has written" in reports[0]

@@ -34,6 +34,8 @@ class Move:
     value: int = 0
     ub2: int = 0
     atomic: int = 0
+    record: int = 0
+    cached: int = 1
 
     def array(self) -> np.ndarray:
         values = [getattr(self, field.name) for field in fields(self)]

@@ -1,6 +1,7 @@
 // Moves of a cube core under parameters that a test chooses. L1 area [0, kArea) is loaded from
 // `before`, then one operation runs, then the area is stored to `after`.
 #include "kernel_operator.h"
+#include "record.h"
 
 using namespace AscendC;
 
@@ -25,7 +26,7 @@ enum Operation : int64_t {
 struct Arguments {
   int64_t operation, width, l1, gm;
   int64_t p[8];
-  int64_t value;
+  int64_t value, record, cached;
 };
 
 // There is no way back from these memories but through a computation: a test looks inside.
@@ -37,6 +38,7 @@ template <typename T>
 void operate(const Arguments& a, GM_ADDR gm_bytes, GM_ADDR after) {
   GlobalTensor<T> gm;
   gm.SetGlobalBuffer(reinterpret_cast<T*>(gm_bytes + a.gm));
+  if (a.cached == 0) gm.SetL2CacheHint(CacheMode::CACHE_MODE_DISABLE);
   const auto address = static_cast<uint32_t>(a.l1);
   const auto elements = static_cast<uint32_t>(a.p[1]);
   LocalTensor<T> l1(TPosition::A1, address, kArea / sizeof(T));
@@ -92,6 +94,7 @@ extern "C" __global__ __aicore__ void move_cube(GM_ADDR arguments, GM_ADDR gm, G
   LocalTensor<uint8_t> area(TPosition::A1, 0, kArea);
   DataCopy(area, gm_before, kArea);
   PipeBarrier<PIPE_ALL>();
+  Recorder recorder(gm);
   switch (a.width) {
     case 1:
       operate<int8_t>(a, gm, after);
@@ -114,6 +117,7 @@ extern "C" __global__ __aicore__ void move_cube(GM_ADDR arguments, GM_ADDR gm, G
     default:
       break;
   }
+  if (a.record != 0) return recorder.dump(after);
   PipeBarrier<PIPE_ALL>();
   if (a.operation < kFillL0) DataCopy(gm_after, area, kArea);
 }

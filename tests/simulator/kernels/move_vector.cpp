@@ -1,6 +1,7 @@
 // Moves of a vector core under parameters that a test chooses. UB area [0, kArea) is loaded from
 // `before`, then one operation runs, then the area is stored to `after`.
 #include "kernel_operator.h"
+#include "record.h"
 
 using namespace AscendC;
 
@@ -25,6 +26,7 @@ enum Operation : int64_t {
 // Field numbers of the arguments of all operations.
 struct Arguments {
   int64_t operation, width, ub, gm, count, length, src, dst, pad, left, right, value, ub2, atomic;
+  int64_t record, cached;
 };
 
 template <typename T>
@@ -74,6 +76,7 @@ template <typename T>
 void with_type(const Arguments& a, GM_ADDR gm_bytes) {
   GlobalTensor<T> gm;
   gm.SetGlobalBuffer(reinterpret_cast<T*>(gm_bytes + a.gm));
+  if (a.cached == 0) gm.SetL2CacheHint(CacheMode::CACHE_MODE_DISABLE);
   const auto ub = [](int64_t address) {
     return LocalTensor<T>(TPosition::VECCALC, static_cast<uint32_t>(address), kArea / sizeof(T));
   };
@@ -97,6 +100,7 @@ extern "C" __global__ __aicore__ void move_vector(GM_ADDR arguments, GM_ADDR gm,
   LocalTensor<uint8_t> area(TPosition::VECCALC, 0, kArea);
   DataCopy(area, gm_before, kArea);
   PipeBarrier<PIPE_ALL>();
+  Recorder recorder(gm);
   switch (a.width) {
     case 1:
       with_type<int8_t>(a, gm);
@@ -119,6 +123,7 @@ extern "C" __global__ __aicore__ void move_vector(GM_ADDR arguments, GM_ADDR gm,
     default:
       break;
   }
+  if (a.record != 0) return recorder.dump(after);
   PipeBarrier<PIPE_ALL>();
   DataCopy(gm_after, area, kArea);
 }
