@@ -5,6 +5,7 @@
 #include <map>
 #include <mutex>
 
+#include "check/cache.h"
 #include "check/hazard.h"
 #include "timing/timeline.h"
 
@@ -88,11 +89,13 @@ RunResult run(const std::string& name, int blocks, const std::vector<const void*
     }
     machine.gm.add(b.name, b.address, b.bytes, b.defined, options.checks, b.backed);
   }
-  std::unique_ptr<Observer> hazards;
+  std::unique_ptr<Observer> hazards, caches;
   std::unique_ptr<Timeline> timeline;
   if (options.hazards) {
     hazards = make_hazard_check(machine);
     machine.observers.push_back(hazards.get());
+    caches = make_cache_check(machine);
+    machine.observers.push_back(caches.get());
   }
   if (options.timing) {
     timeline = make_timeline(options.profile, options.trace);

@@ -2,6 +2,7 @@
 #include "ascsim/ops_scalar.h"
 
 #include <cstring>
+#include <string>
 
 #include "ascsim/instruction.h"
 #include "ascsim/machine.h"
@@ -23,9 +24,9 @@ void scalar_store(const Operand& to, const void* value, int bytes, Site site) {
   if (i.begin(to.dtype)) std::memcpy(machine().pointer(to), value, static_cast<size_t>(bytes));
 }
 
-void cache_clean(const Operand&, bool, Site site) {
+void cache_clean(const Operand& at, bool entire, Site site) {
   Instruction i(Pipe::kS, "DataCacheCleanAndInvalid", site);
-  i.work = ScalarWork{ScalarKind::kCacheClean, 1};
+  i.work = ScalarWork{ScalarKind::kCacheClean, 1, at.address, entire};
   i.begin(DType::kNone);
 }
 
@@ -65,8 +66,16 @@ void set_deq_scale(float scale, Site site) {
 
 void set_atomic(AtomicOp op, DType dtype, Site site) {
   Instruction i(Pipe::kS, "SetAtomic", site);
+  // "SetAtomicAdd", "SetAtomicMax", "SetAtomicMin", "SetAtomicType" pages: types of Atlas A2/A3.
+  const bool known = is_floating(dtype) || dtype == DType::kInt8 || dtype == DType::kInt16 ||
+                     dtype == DType::kInt32;
+  i.require(op == AtomicOp::kNone || known, Check::kParameter, [&] {
+    return std::string("atomic moves take int8, int16, int32, half, bfloat16 and float, not ") +
+           name_of(dtype);
+  });
   i.work = ScalarWork{ScalarKind::kSetState, 1};
   i.begin(DType::kNone);
+  if (!i.valid()) return;
   ScalarState& state = i.core().state;
   state.atomic = op;
   state.atomic_dtype = dtype;

@@ -236,6 +236,7 @@ REPORTED = [
     ("gm bounds", "argument 1", Move("in", 4, gm=GM - 32, length=2)),
     ("gm bounds", "argument 1", Move("pad_out", 4, gm=GM - 8, length=12)),
     ("capacity", "UB", Move("in", 4, ub=196608 - 256, length=1)),
+    ("parameter", "atomic moves take", Move("out", 2, length=0, atomic=6)),
     ("state", "stores int16 while the atomic mode", Move("out", 2, length=1, atomic=5)),
 ]
 

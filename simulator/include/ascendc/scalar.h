@@ -57,8 +57,13 @@ inline void DisableDmaAtomic(Site site = Site::here()) { SetAtomicNone(site); }
 
 template <typename T, CacheLine lines, DcciDst dst = DcciDst::CACHELINE_ALL>
 void DataCacheCleanAndInvalid(const GlobalTensor<T>& at, Site site = Site::here()) {
+  static_assert(dst == DcciDst::CACHELINE_ALL || dst == DcciDst::CACHELINE_OUT,
+                "a GM address with the cache of UB, or a mode that A2/A3 do not have");
   ascsim::cache_clean(at.operand(), lines == CacheLine::ENTIRE_DATA_CACHE, site);
 }
+// UB is not cached here: scalar accesses see it as it is.
+template <typename T, CacheLine lines, DcciDst dst = DcciDst::CACHELINE_ALL>
+void DataCacheCleanAndInvalid(const LocalTensor<T>&, Site = Site::here()) {}
 
 }  // namespace AscendC
 

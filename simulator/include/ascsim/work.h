@@ -109,6 +109,8 @@ enum class ScalarKind : uint8_t { kSetState, kMoveMask, kLoad, kStore, kCacheCle
 struct ScalarWork {
   ScalarKind kind = ScalarKind::kSetState;
   uint32_t count = 1;
+  uint64_t gm_address = 0;  // of a clean
+  bool entire = false;      // a clean of the whole cache
 };
 
 using Work = std::variant<ScalarWork, VectorWork, MmadWork, LoadWork, MoveWork, FixpipeWork>;

@@ -85,6 +85,7 @@ void with_type(const Arguments& a, GM_ADDR gm_bytes) {
   if (a.atomic == 3) SetAtomicMin<T>();
   if (a.atomic == 4) SetAtomicType<T>();
   if (a.atomic == 5) SetAtomicAdd<float>();
+  if (a.atomic == 6) SetAtomicAdd<uint16_t>();
   operate(a, gm, ub(a.ub), ub(a.ub2));
   SetAtomicNone();
 }
