@@ -1,7 +1,7 @@
 // Hazards: two accesses to the same bytes, at least one a write, that no flag or barrier orders.
 //
-// Rules: pages "核内同步能力概述", "PipeBarrier(ISASI)", "关键特性说明" (automatic synchronisation) and
-// "Scalar读写数据" of the Ascend C documentation.
+// Rules: pages "核内同步能力概述", "PipeBarrier(ISASI)", "关键特性说明" (automatic synchronisation)
+// and "Scalar读写数据" of the Ascend C documentation.
 #include "check/hazard.h"
 
 #include <cstring>
@@ -64,7 +64,7 @@ class HazardCheck : public Observer {
   void touch(const Region& region, Kind kind);
   uint32_t step(uint32_t state, uint64_t begin, uint64_t end);
   uint32_t next_state(uint32_t state);
-  void compare(const Access& earlier, Hazard hazard, uint64_t begin, uint64_t end);
+  bool compare(const Access& earlier, Hazard hazard, uint64_t begin, uint64_t end);
   bool ordered(const Access& earlier, Hazard hazard);
   bool ordered_in_pipe(const Access& earlier, Hazard hazard) const;
   bool ordered_with_scalar(Pipe earlier, Hazard hazard);
@@ -118,8 +118,7 @@ void HazardCheck::set_flag(const Core& core, Pipe from, Pipe to, int id, Site) {
 }
 
 void HazardCheck::wait_flag(const Core& core, Pipe from, Pipe to, int id, Site) {
-  const Clock& set =
-      histories_[static_cast<size_t>(core.index())].flags[flag_index(from, to, id)];
+  const Clock& set = histories_[static_cast<size_t>(core.index())].flags[flag_index(from, to, id)];
   if (!set.empty()) clocks_of(core).learn(to, set);
 }
 
@@ -232,14 +231,16 @@ uint32_t HazardCheck::step(uint32_t state, uint64_t begin, uint64_t end) {
   if (memo.serial == serial_ && memo.from == state) return memo.to;
   {
     const AccessState& old = pool_.at(state);
-    compare(old.writer, kind_ == Kind::kRead ? Hazard::kRaw : Hazard::kWaw, begin, end);
+    const Hazard hazard = kind_ == Kind::kRead ? Hazard::kRaw : Hazard::kWaw;
+    bool told = false;
     if (kind_ != Kind::kRead) {
-      for (const Access& reader : old.readers) compare(reader, Hazard::kWar, begin, end);
+      for (const Access& reader : old.readers) told |= compare(reader, Hazard::kWar, begin, end);
     }
     if (kind_ != Kind::kAtomic) {
-      const Hazard hazard = kind_ == Kind::kRead ? Hazard::kRaw : Hazard::kWaw;
-      for (const Access& atomic : old.atomics) compare(atomic, hazard, begin, end);
+      for (const Access& atomic : old.atomics) told |= compare(atomic, hazard, begin, end);
     }
+    // What orders this after a reader mostly orders it after what that reader waited for.
+    if (!told) compare(old.writer, hazard, begin, end);
   }
   memo.serial = serial_;
   memo.from = state;
@@ -275,10 +276,13 @@ void HazardCheck::remember(std::vector<Access>& list) const {
   list.push_back(access_);
 }
 
-void HazardCheck::compare(const Access& earlier, Hazard hazard, uint64_t begin, uint64_t end) {
-  if (earlier.epoch == 0 || (*clock_)[earlier.component] >= earlier.epoch) return;
-  if (earlier.component == access_.component && earlier.epoch == access_.epoch) return;
-  if (!ordered(earlier, hazard)) tell(earlier, hazard, begin, end);
+// Whether the two are a hazard.
+bool HazardCheck::compare(const Access& earlier, Hazard hazard, uint64_t begin, uint64_t end) {
+  if (earlier.epoch == 0 || (*clock_)[earlier.component] >= earlier.epoch) return false;
+  if (earlier.component == access_.component && earlier.epoch == access_.epoch) return false;
+  if (ordered(earlier, hazard)) return false;
+  tell(earlier, hazard, begin, end);
+  return true;
 }
 
 bool HazardCheck::ordered(const Access& earlier, Hazard hazard) {
@@ -295,23 +299,26 @@ bool HazardCheck::ordered_in_pipe(const Access& earlier, Hazard hazard) const {
   switch (now_->pipe) {
     // Documented for results that are used again. An instruction reads before a later one of the
     // pipe writes (inferred: the pipe works off repeats in order, and reads at its beginning).
-    case Pipe::kV: return hazard == Hazard::kWar;
+    case Pipe::kV:
+      return hazard == Hazard::kWar;
     // Documented: overlapping destinations.
     case Pipe::kMte1:
     case Pipe::kMte2:
     case Pipe::kMte3:
-    case Pipe::kFix: return hazard == Hazard::kWar;
+    case Pipe::kFix:
+      return hazard == Hazard::kWar;
     // Documented: accumulation in a small block of L0C.
-    case Pipe::kM: return hazard != Hazard::kRaw || earlier.in_order;
-    default: return true;
+    case Pipe::kM:
+      return hazard != Hazard::kRaw || earlier.in_order;
+    default:
+      return true;
   }
 }
 
-// Page "Scalar读写数据": GetValue and SetValue need flags to and from the other pipes, which bisheng
-// inserts on an AIV. An AIC has no such flags; its scalar unit only accesses GM.
+// Page "Scalar读写数据": GetValue and SetValue need flags to and from the other pipes, which
+// bisheng inserts on an AIV. An AIC has no such flags; its scalar unit only accesses GM.
 bool HazardCheck::ordered_with_scalar(Pipe earlier, Hazard hazard) {
-  const bool inserted =
-      machine_.options().auto_barriers && now_->core.kind() == CoreKind::kAiv;
+  const bool inserted = machine_.options().auto_barriers && now_->core.kind() == CoreKind::kAiv;
   PipeClocks& clocks = clocks_of(now_->core);
   if (earlier == Pipe::kS) {
     // A load is complete when the scalar unit goes on.
@@ -339,8 +346,8 @@ void HazardCheck::tell(const Access& earlier, Hazard hazard, uint64_t begin, uin
   report.check = Check::kHazard;
   report.kind = kNames[static_cast<int>(hazard)];
   report.place = machine_.place(now_->pipe, now_->operation, now_->site);
-  report.other = Place{other.block(), other.kind(), other.sub_block(), pipe, where.operation,
-                       where.site};
+  report.other =
+      Place{other.block(), other.kind(), other.sub_block(), pipe, where.operation, where.site};
   Operand at;
   at.memory = region_->memory;
   at.buffer = region_->buffer;
@@ -348,9 +355,15 @@ void HazardCheck::tell(const Access& earlier, Hazard hazard, uint64_t begin, uin
   report.begin = static_cast<int64_t>(begin);
   report.end = static_cast<int64_t>(end);
   switch (hazard) {
-    case Hazard::kRaw: report.message = "reads what may not have been written yet"; break;
-    case Hazard::kWar: report.message = "overwrites what may not have been read yet"; break;
-    case Hazard::kWaw: report.message = "overwrites what may be written only later"; break;
+    case Hazard::kRaw:
+      report.message = "reads what may not have been written yet";
+      break;
+    case Hazard::kWar:
+      report.message = "overwrites what may not have been read yet";
+      break;
+    case Hazard::kWaw:
+      report.message = "overwrites what may be written only later";
+      break;
   }
   report.hint = ordering_hint({&other, pipe}, {&now_->core, now_->pipe},
                               hazard == Hazard::kRaw ? "read" : "write");

@@ -4,21 +4,16 @@ namespace ascsim {
 
 namespace {
 
-std::string core_text(const Core& core) {
-  std::string text = std::string(name_of(core.kind())) + " " + std::to_string(core.block());
-  if (core.kind() == CoreKind::kAiv) text += "." + std::to_string(core.sub_block());
-  return text;
-}
-
 std::string cross_core_hint(const PipeOfCore& earlier, const PipeOfCore& later, const char* what) {
   const bool same_kind = earlier.core->kind() == later.core->kind();
   const bool same_block = earlier.core->block() == later.core->block();
   if (!same_block && !same_kind) return "SyncAll<false>() on all cores between them";
-  // Mode 2 is between the AIC and the AIVs of a core, 1 between these AIVs, 0 between all of a kind.
+  // Mode 2 is between the AIC and the AIVs of a core, 1 between these AIVs, 0 between all of a
+  // kind.
   const char* mode = !same_kind ? "2" : same_block ? "1" : "0";
   std::string text = std::string("CrossCoreSetFlag<") + mode + ", PIPE_" + name_of(earlier.pipe) +
-                     "> on " + core_text(*earlier.core) + " after it, and CrossCoreWaitFlag on " +
-                     core_text(*later.core) + " before the " + what;
+                     "> on " + to_text(*earlier.core) + " after it, and CrossCoreWaitFlag on " +
+                     to_text(*later.core) + " before the " + what;
   if (same_kind && !same_block) text += " (all cores of the kind must set it), or SyncAll()";
   return text;
 }
@@ -35,16 +30,19 @@ bool has_event(CoreKind kind, Pipe from, Pipe to) {
     return (bit(from) & pipes) != 0 && (bit(to) & pipes) != 0;
   }
   switch (from) {
-    case Pipe::kM: return to == Pipe::kMte1 || to == Pipe::kMte2 || to == Pipe::kFix;
+    case Pipe::kM:
+      return to == Pipe::kMte1 || to == Pipe::kMte2 || to == Pipe::kFix;
     case Pipe::kMte1:
       return to == Pipe::kM || to == Pipe::kMte2 || to == Pipe::kMte3 || to == Pipe::kFix;
     case Pipe::kMte2:
       return to == Pipe::kM || to == Pipe::kMte1 || to == Pipe::kMte3 || to == Pipe::kFix;
-    case Pipe::kMte3: return to == Pipe::kMte1 || to == Pipe::kMte2;
+    case Pipe::kMte3:
+      return to == Pipe::kMte1 || to == Pipe::kMte2;
     // The page lists FIX -> MTE2 and MTE2 -> FIX as existing without a use case.
     case Pipe::kFix:
       return to == Pipe::kM || to == Pipe::kMte1 || to == Pipe::kMte2 || to == Pipe::kMte3;
-    default: return false;
+    default:
+      return false;
   }
 }
 

@@ -15,4 +15,10 @@ Core::Core(int index, CoreKind kind, int block, int sub_block)
   if (aic) unit_flags.assign(Soc::kL0cBytes / kFractalBytes, 0);
 }
 
+std::string to_text(const Core& core) {
+  std::string text = std::string(name_of(core.kind())) + " " + std::to_string(core.block());
+  if (core.kind() == CoreKind::kAiv) text += "." + std::to_string(core.sub_block());
+  return text;
+}
+
 }  // namespace ascsim

@@ -16,10 +16,6 @@ Operand operand_of(const Region& region) {
   return operand;
 }
 
-std::string range_text(int64_t begin, int64_t end) {
-  return "[" + std::to_string(begin) + ", " + std::to_string(end) + ")";
-}
-
 }  // namespace
 
 Instruction::Instruction(Pipe pipe, const char* operation, Site site)
@@ -47,17 +43,13 @@ void Instruction::require_aligned(const Operand& operand, int64_t alignment, con
                               std::to_string(alignment) + " bytes");
 }
 
-void Instruction::reads(const Region& region) {
-  touch(machine_.reads_, region, true, "reads");
-}
+void Instruction::reads(const Region& region) { touch(machine_.reads_, region, true, "reads"); }
 
 void Instruction::moves_from(const Region& region) {
   touch(machine_.reads_, region, false, "reads");
 }
 
-void Instruction::writes(const Region& region) {
-  touch(machine_.writes_, region, true, "writes");
-}
+void Instruction::writes(const Region& region) { touch(machine_.writes_, region, true, "writes"); }
 
 void Instruction::moves_to(const Region& region) {
   touch(machine_.writes_, region, false, "writes");
@@ -82,45 +74,71 @@ void Instruction::touch(std::vector<Region>& list, const Region& region, bool va
 
 // Always checked, whatever the options: the simulator must not touch foreign memory.
 bool Instruction::inside(const Region& region, const char* verb) {
-  const Operand at = operand_of(region);
-  int64_t begin = region.begin(), end = region.end();
-  int64_t low = 0, high = 0;
-  Check check = Check::kCapacity;
-  if (region.memory == Memory::kGm) {
-    check = Check::kGmBounds;
-    if (region.buffer >= 0) {
-      const GmBuffer& buffer = machine_.gm.at(region.buffer);
-      begin -= static_cast<int64_t>(buffer.address);
-      end -= static_cast<int64_t>(buffer.address);
-      high = buffer.bytes;
-    }
-  } else {
-    high = static_cast<int64_t>(core_.memory(region.memory).bytes.size());
-    if (high == 0) {
-      fail(Check::kCapacity, std::string(name_of(core_.kind())) + " has no " +
-                                 name_of(region.memory));
-      return false;
-    }
-    if (machine_.options_.checks &&
-        (region.memory == Memory::kUb || region.memory == Memory::kL1)) {
-      high -= Soc::kReservedBytes;
-    }
+  return region.memory == Memory::kGm ? inside_gm(region, verb) : inside_local(region, verb);
+}
+
+bool Instruction::inside_gm(const Region& region, const char* verb) {
+  if (region.buffer < 0) {
+    fail(Check::kGmBounds, std::string(verb) + " an address that no buffer of the launch covers");
+    return false;
   }
-  if (begin >= low && end <= high) return true;
+  const GmBuffer& buffer = machine_.gm.at(region.buffer);
+  const int64_t begin = region.begin() - static_cast<int64_t>(buffer.address);
+  const int64_t end = region.end() - static_cast<int64_t>(buffer.address);
+  if (begin >= 0 && end <= buffer.bytes) return true;
+  fail_at(Check::kGmBounds, region, begin, end,
+          std::string(verb) + " outside of a buffer of " + std::to_string(buffer.bytes) + " bytes");
+  return false;
+}
+
+bool Instruction::inside_local(const Region& region, const char* verb) {
+  const auto capacity = static_cast<int64_t>(core_.memory(region.memory).bytes.size());
+  if (capacity == 0) {
+    fail(Check::kCapacity,
+         std::string(name_of(core_.kind())) + " has no " + name_of(region.memory));
+    return false;
+  }
+  const int64_t begin = region.begin(), end = region.end();
+  if (begin < 0 || end > capacity) {
+    fail_at(Check::kCapacity, region, begin, end,
+            std::string(verb) + " outside of the " + std::to_string(capacity) + " bytes of " +
+                name_of(region.memory));
+    return false;
+  }
+  if (!machine_.options_.checks) return true;
+  const bool reserved = region.memory == Memory::kUb || region.memory == Memory::kL1;
+  if (reserved && end > capacity - Soc::kReservedBytes) {
+    fail_at(Check::kCapacity, region, begin, end,
+            std::string(verb) + " the last " + std::to_string(Soc::kReservedBytes) + " bytes of " +
+                name_of(region.memory) + ", which belong to the system");
+    return false;
+  }
+  if (region.memory == Memory::kUb && machine_.options_.reserved_temporaries && !library_ &&
+      end > Soc::kUbTemporaryBegin) {
+    fail_at(Check::kCapacity, region, begin, end,
+            std::string(verb) + " UB from byte " + std::to_string(Soc::kUbTemporaryBegin) +
+                " on, where library functions keep temporaries (unless the kernel is compiled with "
+                "--cce-disable-asc-reserved-ubuf)");
+    return false;
+  }
+  return true;
+}
+
+void Instruction::fail_at(Check check, const Region& region, int64_t begin, int64_t end,
+                          std::string message) {
+  valid_ = false;
   Report report;
   report.check = check;
   report.kind = name_of(check);
   report.place = machine_.place(pipe_, operation_, site_);
-  report.memory = machine_.memory_name(at);
+  report.memory = machine_.memory_name(operand_of(region));
   report.begin = begin;
   report.end = end;
-  report.message = std::string(verb) + " bytes " + range_text(begin, end) + " of " +
-                   report.memory + ", which has " + range_text(low, high);
+  report.message = std::move(message);
   machine_.report(std::move(report));
-  return false;
 }
 
-bool Instruction::defined(const Region& region, int64_t* first) const {
+bool Instruction::defined(const Region& region, int64_t* first, int64_t* last) const {
   const Operand at = operand_of(region);
   int64_t offset = 0;
   const Shadow& shadow = machine_.shadow(at, &offset);
@@ -130,35 +148,42 @@ bool Instruction::defined(const Region& region, int64_t* first) const {
     if (found >= 0) return;
     const int64_t start = offset + static_cast<int64_t>(begin - region.base);
     found = shadow.first_undefined(start, static_cast<int64_t>(length));
+    const int64_t stop = start + static_cast<int64_t>(length);
+    for (*last = found + 1; found >= 0 && *last < stop && !shadow.defined(*last);) ++*last;
   });
   *first = found;
   return found < 0;
 }
 
-// Unwritten bytes are no defect while they stay on the chip: kernels compute on whole tiles and store
-// only what is valid. They become one when they reach GM or the scalar unit.
+// Unwritten bytes are no defect while they stay on the chip: kernels compute on whole tiles and
+// store only what is valid. They become one when they reach GM or the scalar unit.
 void Instruction::check_defined() {
   const auto to_gm = [](const Region& r) { return r.memory == Memory::kGm; };
   const bool stores = std::any_of(machine_.writes_.begin(), machine_.writes_.end(), to_gm);
-  int64_t first = -1;
+  int64_t first = -1, last = -1;
   for (const Region& region : machine_.reads_) {
-    if (defined(region, &first)) continue;
+    if (defined(region, &first, &last)) continue;
     if (region.values) undefined_ = true;
-    if (pipe_ == Pipe::kS || stores) report_undefined(region, first, stores ? "stores" : "uses");
+    if (pipe_ == Pipe::kS || stores) {
+      report_undefined(region, first, last, stores ? "stores" : "uses");
+    }
   }
   for (const Region& region : machine_.writes_) {
-    if (region.updated && !defined(region, &first)) report_undefined(region, first, "updates");
+    if (region.updated && !defined(region, &first, &last)) {
+      report_undefined(region, first, last, "updates");
+    }
   }
 }
 
-void Instruction::report_undefined(const Region& region, int64_t first, const char* verb) {
+void Instruction::report_undefined(const Region& region, int64_t first, int64_t last,
+                                   const char* verb) {
   Report report;
   report.check = Check::kUninitialized;
   report.kind = name_of(Check::kUninitialized);
   report.place = machine_.place(pipe_, operation_, site_);
   report.memory = machine_.memory_name(operand_of(region));
   report.begin = first;
-  report.end = first + 1;
+  report.end = last;
   report.message = std::string(verb) + " byte " + std::to_string(first) + " of " + report.memory +
                    ", which nothing has written";
   machine_.report(std::move(report));
@@ -181,11 +206,11 @@ void Instruction::mark_writes() {
 bool Instruction::begin(DType data) {
   const Options& options = machine_.options_;
   if (valid_) {
-    if (options.checks) check_defined();
+    // A run without arithmetic does not know what is written.
+    if (options.checks && options.execute) check_defined();
     if (!machine_.observers.empty()) {
-      const Issued issued{core_,           pipe_,            operation_, site_,
-                          machine_.reads_, machine_.writes_, work,       in_order,
-                          unit_flag};
+      const Issued issued{core_, pipe_,    operation_, site_, machine_.reads_, machine_.writes_,
+                          work,  in_order, unit_flag};
       for (Observer* observer : machine_.observers) observer->instruction(issued);
     }
     if (options.checks) mark_writes();

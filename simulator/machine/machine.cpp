@@ -63,39 +63,56 @@ void Machine::run(const std::function<void(Core&)>& body) {
     wants_work_ |= observer->wants_work();
     observer->launch(info);
   }
-  try {
-    for (bool progress = true; progress;) {
-      progress = false;
-      for (auto& fibre : fibres_->all) {
-        if (fibre->state == FibreState::kBlocked && !fibre->core.cross[static_cast<size_t>(fibre->waiting_flag)].empty()) {
-          fibre->state = FibreState::kReady;
-        }
-        if (fibre->state != FibreState::kReady) continue;
-        progress = true;
-        fibres_->current = fibre.get();
-        current_ = &fibre->core;
-        fibre->resume();
-        if (fibre->state != FibreState::kEnded) continue;
-        for (Observer* observer : observers) observer->ended(fibre->core);
-      }
-      for (Observer* observer : observers) observer->turn();
-    }
-  } catch (...) {
-    for (auto& fibre : fibres_->all) fibre->cancel();
-    throw;
-  }
-  bool stuck = false;
-  for (auto& fibre : fibres_->all) stuck |= fibre->state == FibreState::kBlocked;
-  if (stuck) {
-    report_deadlock();
+  const auto give_up = [this] {
     for (auto& fibre : fibres_->all) {
       current_ = &fibre->core;
       fibre->cancel();
     }
+  };
+  try {
+    turns();
+  } catch (...) {
+    give_up();
+    throw;
+  }
+  bool stuck = false;
+  for (auto& fibre : fibres_->all) stuck |= fibre->state == FibreState::kBlocked;
+  if (stopped_) {
+    give_up();
+  } else if (stuck) {
+    report_deadlock();
+    give_up();
   } else if (options_.checks) {
     check_end();
   }
   for (Observer* observer : observers) observer->finish();
+}
+
+// Every core that can go on has its turn, again and again.
+void Machine::turns() {
+  for (bool progress = true; progress;) {
+    progress = false;
+    for (auto& fibre : fibres_->all) {
+      if (fibre->state == FibreState::kBlocked &&
+          !fibre->core.cross[static_cast<size_t>(fibre->waiting_flag)].empty()) {
+        fibre->state = FibreState::kReady;
+      }
+      if (fibre->state != FibreState::kReady) continue;
+      progress = true;
+      fibres_->current = fibre.get();
+      current_ = &fibre->core;
+      fibre->resume();
+      if (stopped_) return;
+      if (fibre->state != FibreState::kEnded) continue;
+      for (Observer* observer : observers) observer->ended(fibre->core);
+    }
+    for (Observer* observer : observers) observer->turn();
+  }
+}
+
+void Machine::stop() {
+  stopped_ = true;
+  throw Cancelled{};
 }
 
 void Machine::step() {
@@ -107,16 +124,6 @@ void Machine::block_on(int flag, Site site) {
   fibre.waiting_flag = flag;
   fibre.waiting_site = site;
   fibre.yield(FibreState::kBlocked);
-}
-
-void Machine::report_deadlock() {
-  for (auto& fibre : fibres_->all) {
-    if (fibre->state != FibreState::kBlocked) continue;
-    current_ = &fibre->core;
-    report(Check::kDeadlock, "deadlock", place(Pipe::kS, "CrossCoreWaitFlag", fibre->waiting_site),
-           "waits for cross-core flag " + std::to_string(fibre->waiting_flag) +
-               ", and no core that runs will set it");
-  }
 }
 
 Place Machine::place(Pipe pipe, const char* operation, Site site) const {

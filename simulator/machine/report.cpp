@@ -1,5 +1,6 @@
 #include "ascsim/report.h"
 
+#include <cstdio>
 #include <cstring>
 
 namespace ascsim {
@@ -22,8 +23,10 @@ std::string quoted(const std::string& text) {
   std::string out = "\"";
   for (const char c : text) {
     if (c == '"' || c == '\\') out += '\\';
-    if (c == '\n') {
-      out += "\\n";
+    if (static_cast<unsigned char>(c) < 0x20) {
+      char escape[8];
+      std::snprintf(escape, sizeof(escape), "\\u%04x", static_cast<unsigned>(c));
+      out += escape;
     } else {
       out += c;
     }
@@ -42,10 +45,14 @@ std::string place_json(const Place& place) {
 }  // namespace
 
 const char* name_of(Check check) {
-  static constexpr const char* kNames[] = {
-      "capacity", "gm bounds", "alignment", "parameter", "narrowing", "uninitialized",
-      "flag",     "deadlock",  "hazard",    "state",     "assertion"};
+  static constexpr const char* kNames[] = {"capacity",  "gm bounds",     "alignment", "parameter",
+                                           "narrowing", "uninitialized", "flag",      "deadlock",
+                                           "hazard",    "state",         "assertion"};
   return kNames[static_cast<int>(check)];
+}
+
+std::string to_text(const Site& site) {
+  return std::string(site.file) + ":" + std::to_string(site.line);
 }
 
 std::string to_text(const Place& place) {
@@ -54,7 +61,7 @@ std::string to_text(const Place& place) {
   if (place.kind == CoreKind::kAiv) text += "." + std::to_string(place.sub_block);
   text += std::string(" ") + name_of(place.pipe) + " " + place.operation;
   if (place.site.line > 0) {
-    text += std::string(" at ") + place.site.file + ":" + std::to_string(place.site.line);
+    text += " at " + to_text(place.site);
   }
   return text;
 }

@@ -30,8 +30,8 @@ void cache_clean(const Operand& at, bool entire, Site site) {
   i.begin(DType::kNone);
 }
 
-// The mode stays as SetMaskCount or SetMaskNorm left it: the template argument of SetVectorMask only
-// says how a length is turned into register bits.
+// The mode stays as SetMaskCount or SetMaskNorm left it: the template argument of SetVectorMask
+// only says how a length is turned into register bits.
 void set_mask(uint64_t high, uint64_t low, Site site) {
   if (machine().current().kind() == CoreKind::kAic) return;  // AIVs only, as all of its users
   Instruction i(Pipe::kS, "SetVectorMask", site);
@@ -84,8 +84,9 @@ void set_atomic(AtomicOp op, DType dtype, Site site) {
 
 void kernel_assertion(const char* text, Site site) {
   Machine& m = machine();
-  m.report(Check::kAssertion, "assertion", m.place(Pipe::kS, "assert", site), text);
-  throw LaunchError(to_text(m.reports.reports().back()));
+  m.report(Check::kAssertion, "assertion", m.place(Pipe::kS, "assert", site),
+           std::string(text) + " does not hold");
+  m.stop();
 }
 
 }  // namespace ascsim

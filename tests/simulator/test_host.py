@@ -25,4 +25,5 @@ def test_defect(tiles: int) -> None:
     result = run_program(tiles)
     assert result.returncode == 1
     assert "gm bounds in double_buffered_add" in result.stderr
-    assert "of GM x, which has [0, 131072)" in result.stderr
+    assert "outside of a buffer of 131072 bytes" in result.stderr
+    assert "GM x bytes [131072, 139264)" in result.stderr

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "ascsim/report.h"
@@ -63,7 +64,9 @@ struct EventFlag {
 // One increment of a cross-core flag: the sets (by number) that made it.
 struct CrossToken {
   std::vector<uint64_t> sets;
+  int mode = 0;
   Site site;  // of the last of them
+  Place place;
 };
 
 class Core {
@@ -93,5 +96,7 @@ class Core {
   int sub_block_;
   std::array<LocalMemory, kLocalMemories> memories_;
 };
+
+std::string to_text(const Core& core);  // "AIC 0", "AIV 0.1": block, and which of its AIVs
 
 }  // namespace ascsim

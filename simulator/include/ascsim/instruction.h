@@ -51,6 +51,8 @@ class Instruction {
   void require(bool ok, Check check, Message&& message) {
     if (!ok) fail(check, message());
   }
+  // The instruction is part of a library function: it may use UB above 184 KiB.
+  void of_library() { library_ = true; }
   void require_aligned(const Operand& operand, int64_t alignment, const char* what);
 
   // Runs the checks and the observers. False: do not execute (defective, or a timing-only run).
@@ -74,8 +76,12 @@ class Instruction {
   void fail(Check check, std::string message);
   void touch(std::vector<Region>& list, const Region& region, bool values, const char* verb);
   bool inside(const Region& region, const char* verb);
-  bool defined(const Region& region, int64_t* first) const;
-  void report_undefined(const Region& region, int64_t first, const char* verb);
+  bool inside_gm(const Region& region, const char* verb);
+  bool inside_local(const Region& region, const char* verb);
+  void fail_at(Check check, const Region& region, int64_t begin, int64_t end, std::string message);
+  // If not: the first stretch of bytes that nothing has written.
+  bool defined(const Region& region, int64_t* first, int64_t* last) const;
+  void report_undefined(const Region& region, int64_t first, int64_t last, const char* verb);
   void check_defined();
   void mark_writes();
 
@@ -85,6 +91,7 @@ class Instruction {
   const char* operation_;
   Site site_;
   bool valid_ = true;
+  bool library_ = false;
   bool undefined_ = false;
 };
 

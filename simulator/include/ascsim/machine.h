@@ -24,10 +24,10 @@ struct Options {
   bool auto_barriers = false;  // as bisheng's --cce-auto-sync=on: a PIPE_V barrier before each AIV
                                // vector instruction
   bool timing = false;
-  std::string profile = "default";  // of timing
-  bool trace = false;               // keep the timeline of every instruction
-  Mutation mutation;                // a deliberate defect
-  bool mutation_points = false;     // collect those that the run could be given
+  std::string profile = "default";   // of timing
+  bool trace = false;                // keep the timeline of every instruction
+  Mutation mutation;                 // a deliberate defect
+  bool mutation_points = false;      // collect those that the run could be given
   bool reserved_temporaries = true;  // the kernel must leave UB above 184 KiB to the library
 };
 
@@ -75,6 +75,8 @@ class Machine {
   void report(Check check, std::string kind, const Place& place, std::string message);
   void report(Report report);
   std::string memory_name(const Operand& operand) const;
+  // Ends the launch: for what a kernel cannot go on from.
+  [[noreturn]] void stop();
 
  private:
   friend class Instruction;
@@ -83,10 +85,31 @@ class Machine {
   // Whether the run is to be without this defect-in-waiting; notes it if points are collected.
   bool mutated(const Mutation& candidate);
   int mutated_event(Pipe from, Pipe to, int id, Site site);
-  void deliver(Core& to, int flag, CrossToken token, Site site);
+
+  // A set of a cross-core flag that waits for those of the other members.
+  struct PendingSet {
+    uint64_t set = 0;
+    Place place;
+  };
+  // Who must set a cross-core flag, so that each of `targets` gets one increment.
+  struct CrossGroup {
+    std::vector<Core*> members, targets;
+    std::vector<std::deque<PendingSet>>* pending = nullptr;  // by member
+  };
+
+  void turns();
+  CrossGroup group_of(const Core& from, int mode, int flag);
+  void deliver(Core& to, int flag, const CrossToken& token);
   void block_on(int flag, Site site);
+  bool has_pipe(Pipe pipe) const;  // the current core
+  bool usable_event(Pipe from, Pipe to, int id, const Place& at);
   void check_end();
+  void check_events_clear(const Core& core);
+  void check_cross_flags_clear(const Core& core);
+  void check_pending_sets();
   void report_deadlock();
+  std::string who_could_set(const Core& waiting, int flag);
+  std::string state_text(const Core& core) const;
   void step();  // after each instruction: gives the turn away once in a while when timing is on
 
   Options options_;
@@ -100,9 +123,10 @@ class Machine {
   bool wants_work_ = false;
   uint64_t next_set_ = 0;
   uint64_t steps_ = 0;
+  bool stopped_ = false;
   // Sets that wait for those of the other members: all cores of a kind (mode 0), or the two AIVs of
   // a block (mode 1, and mode 2 towards the AIC). Key: mode, flag, kind, block or -1.
-  std::map<std::array<int, 4>, std::vector<std::deque<uint64_t>>> pending_;
+  std::map<std::array<int, 4>, std::vector<std::deque<PendingSet>>> pending_;
   std::vector<Region> reads_, writes_;  // scratch of the instruction under way
 };
 

@@ -12,16 +12,16 @@
 namespace ascsim {
 
 enum class Check : uint8_t {
-  kCapacity,       // outside of a local memory, or in its reserved part
-  kGmBounds,       // outside of the GM buffer that the pointer belongs to
+  kCapacity,  // outside of a local memory, or in its reserved part
+  kGmBounds,  // outside of the GM buffer that the pointer belongs to
   kAlignment,
   kParameter,      // a value that the documentation does not allow
   kNarrowing,      // a value that its parameter field cannot hold
   kUninitialized,  // use of bytes that nothing has written
   kFlag,           // set twice, waited for without a set, left over, too many pending
   kDeadlock,
-  kHazard,         // two accesses that nothing orders
-  kState,          // a core state that the instruction must not meet (masks, atomics, unit flag)
+  kHazard,  // two accesses that nothing orders
+  kState,   // a core state that the instruction must not meet (masks, atomics, unit flag)
   kAssertion
 };
 
@@ -39,17 +39,18 @@ struct Place {
 
 struct Report {
   Check check = Check::kParameter;
-  std::string kind;    // RAW, WAR, WAW for hazards; else a word for the sort of defect
+  std::string kind;  // RAW, WAR, WAW for hazards; else a word for the sort of defect
   std::string kernel;
   Place place;
   std::optional<Place> other;  // the earlier access of a hazard, the set of a flag
   std::string memory;          // UB, L1, ..., or the name of a GM buffer
   int64_t begin = 0, end = 0;  // bytes in it; begin == end: not about bytes
   std::string message;
-  std::string hint;        // what would repair it, if that is known
+  std::string hint;          // what would repair it, if that is known
   uint64_t occurrences = 1;  // equal reports are counted, not listed
 };
 
+std::string to_text(const Site& site);  // "file:line"
 std::string to_text(const Place& place);
 std::string to_text(const Report& report);
 std::string to_json(const std::vector<Report>& reports);
