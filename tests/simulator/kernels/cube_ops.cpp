@@ -113,6 +113,7 @@ void load_3d_of(Table& p, TPosition to) {
   LoadData3DParamsV2Pro packed;
   packed.channelSize = params.channelSize;
   packed.enTranspose = params.enTranspose;
+  packed.fMatrixCtrl = params.fMatrixCtrl;
   packed.extConfig = uint64_t{params.mStartPt} << 48 | uint64_t{params.kStartPt} << 32 |
                      uint64_t{params.mExtension} << 16 | uint64_t{params.kExtension};
   packed.filterConfig = uint64_t{params.dilationFilterH} << 40 |
