@@ -36,10 +36,16 @@ void Instruction::fail(Check check, std::string message) {
                   std::move(message));
 }
 
+// GM buffers count as aligned themselves, as the device's allocations are; the host's are not.
 void Instruction::require_aligned(const Operand& operand, int64_t alignment, const char* what) {
-  if (!machine_.options_.checks || operand.address % static_cast<uint64_t>(alignment) == 0) return;
+  if (!machine_.options_.checks) return;
+  uint64_t address = operand.address;
+  if (operand.memory == Memory::kGm && operand.buffer >= 0) {
+    address -= machine_.gm.at(operand.buffer).address;
+  }
+  if (address % static_cast<uint64_t>(alignment) == 0) return;
   fail(Check::kAlignment, std::string(what) + ": " + machine_.memory_name(operand) + " address " +
-                              std::to_string(operand.address) + " is not a multiple of " +
+                              std::to_string(address) + " is not a multiple of " +
                               std::to_string(alignment) + " bytes");
 }
 
