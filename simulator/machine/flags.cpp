@@ -39,6 +39,7 @@ void Machine::set_flag(Pipe from, Pipe to, int id, Site site) {
   }
   flag.set = true;
   flag.site = site;
+  flag.before = current_->issued[static_cast<size_t>(from)];
   for (Observer* observer : observers) observer->set_flag(*current_, from, to, id, site);
 }
 
@@ -66,11 +67,11 @@ void Machine::wait_flag(Pipe from, Pipe to, int id, Site site) {
   pair.second = site;
   pair.from = from;
   pair.to = to;
-  if (mutated(pair)) return;
+  if (mutated(pair, flag.before > 0, to)) return;
   for (Observer* observer : observers) observer->wait_flag(*current_, from, to, id, site);
 }
 
-void Machine::barrier(Pipe pipe, Site site) {
+void Machine::barrier(Pipe pipe, Site site, bool written) {
   if (pipe == Pipe::kS) {
     report(Check::kParameter, "barrier", place(pipe, "PipeBarrier", site),
            "PipeBarrier<PIPE_S> is not allowed");
@@ -80,7 +81,8 @@ void Machine::barrier(Pipe pipe, Site site) {
   removed.kind = MutationKind::kRemoveBarrier;
   removed.first = site;
   removed.from = pipe;
-  if (mutated(removed)) return;
+  const bool after_some = pipe == Pipe::kAll || current_->issued[static_cast<size_t>(pipe)] > 0;
+  if (written && mutated(removed, after_some, pipe)) return;
   for (Observer* observer : observers) observer->barrier(*current_, pipe, site);
 }
 

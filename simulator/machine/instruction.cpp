@@ -221,6 +221,7 @@ bool Instruction::begin(DType data) {
     }
     if (options.checks) mark_writes();
   }
+  ++core_.issued[static_cast<size_t>(pipe_)];
   machine_.step();
   if (!valid_ || options.execute) return valid_;
   return !is_floating(data) && backed();

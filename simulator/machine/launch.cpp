@@ -106,7 +106,7 @@ RunResult run(const std::string& name, int blocks, const std::vector<const void*
   });
   RunResult result;
   result.reports = machine.reports.reports();
-  result.mutation_points = machine.mutation_points.all();
+  result.mutation_points = machine.mutation_points.settle();
   if (timeline) result.timing = std::make_unique<Timing>(timeline->result());
   return result;
 }

@@ -51,15 +51,33 @@ std::string Mutation::text() const {
   return text;
 }
 
-void MutationPoints::add(const Mutation& mutation) {
-  if (std::find(all_.begin(), all_.end(), mutation) == all_.end()) all_.push_back(mutation);
+void MutationPoints::add(const Mutation& mutation, bool after, const Core& core, Pipe blocked) {
+  const auto found = std::find_if(all_.begin(), all_.end(), [&](const MutationPoint& point) {
+    return point.mutation == mutation;
+  });
+  const auto index = static_cast<size_t>(found - all_.begin());
+  if (found == all_.end()) all_.push_back({mutation, false});
+  if (!after || all_[index].orders) return;
+  if (blocked == Pipe::kAll) {
+    all_[index].orders = true;
+  } else {
+    waiting_.push_back({index, &core, blocked, core.issued[static_cast<size_t>(blocked)]});
+  }
 }
 
-bool Machine::mutated(const Mutation& candidate) {
+const std::vector<MutationPoint>& MutationPoints::settle() {
+  for (const Waiting& w : waiting_) {
+    if (w.core->issued[static_cast<size_t>(w.blocked)] > w.issued) all_[w.point].orders = true;
+  }
+  waiting_.clear();
+  return all_;
+}
+
+bool Machine::mutated(const Mutation& candidate, bool after, Pipe blocked) {
   if (!options_.mutation_points && options_.mutation.kind != candidate.kind) return false;
   Mutation here = candidate;
   here.core = current_->kind();
-  if (options_.mutation_points) mutation_points.add(here);
+  if (options_.mutation_points) mutation_points.add(here, after, *current_, blocked);
   return here == options_.mutation;
 }
 

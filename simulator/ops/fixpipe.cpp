@@ -256,7 +256,7 @@ void mark_values(Core& core, const Operand& to, const Operand& from, const Fixpi
 
 void fixpipe(const Operand& to, const Operand& from, const FixpipeCall& call, Site site) {
   // The library function itself puts a barrier of FIX before a move to GM.
-  if (to.memory == Memory::kGm) machine().barrier(Pipe::kFix, site);
+  if (to.memory == Memory::kGm) machine().barrier(Pipe::kFix, site, /*written=*/false);
   Instruction i(Pipe::kFix, "Fixpipe", site);
   check_fields(i, call);
   check_kinds(i, to, from, call);

@@ -29,18 +29,23 @@ class Kernel:
 
 @dataclass
 class Score:
-    """What became of the mutants of one kernel."""
+    """What became of the mutants of one kernel.
+
+    `idle` are the first and last flags of a loop: nothing runs before the one, nothing waits behind
+    the other, so that their removal cannot change anything.
+    """
 
     kernel: str
     reported: int = 0
     wrong: int = 0
+    idle: int = 0
     survivors: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        total = self.reported + self.wrong + len(self.survivors)
+        total = self.reported + self.wrong + self.idle + len(self.survivors)
         return (
-            f"{self.kernel}: {total} mutants, {self.reported} reported, "
-            f"{self.wrong} only by their result, {len(self.survivors)} unnoticed"
+            f"{self.kernel}: {total} mutants, {self.reported} reported, {self.wrong} only by their "
+            f"result, {self.idle} order nothing, {len(self.survivors)} unnoticed"
         )
 
 
@@ -56,7 +61,7 @@ def score(sim: ModuleType, kernel: Kernel) -> Score:
     clean, expected = kernel.run(sim, options_of(sim, mutation_points=True))
     assert clean.reports == [], "\n".join(clean.reports)
     result = Score(kernel.name)
-    for mutation in clean.mutation_points:
+    for mutation, orders in clean.mutation_points:
         try:
             spoiled, outputs = kernel.run(sim, options_of(sim, mutation=mutation))
         except sim.LaunchError:  # an assertion of the kernel
@@ -69,6 +74,8 @@ def score(sim: ModuleType, kernel: Kernel) -> Score:
             result.reported += 1
         elif not same:
             result.wrong += 1
+        elif not orders:
+            result.idle += 1
         else:
             result.survivors.append(str(mutation))
     return result

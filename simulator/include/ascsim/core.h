@@ -59,6 +59,7 @@ struct LocalMemory {
 struct EventFlag {
   bool set = false;
   Site site;
+  uint64_t before = 0;  // instructions that its pipe had been given when it was set
 };
 
 // One increment of a cross-core flag: the sets (by number) that made it.
@@ -84,6 +85,7 @@ class Core {
   }
 
   ScalarState state;
+  std::array<uint64_t, kPipes> issued{};  // instructions given to each pipe
   std::array<std::array<std::array<EventFlag, Soc::kEventIds>, kPipes>, kPipes> flags;
   std::array<std::deque<CrossToken>, Soc::kCrossFlags> cross;
   std::vector<uint8_t> unit_flags;  // one per 512 bytes of L0C

@@ -50,7 +50,7 @@ struct GmDeclaration {
 
 struct RunResult {
   std::vector<Report> reports;
-  std::vector<Mutation> mutation_points;  // with Options::mutation_points
+  std::vector<MutationPoint> mutation_points;  // with Options::mutation_points
   std::unique_ptr<Timing> timing;  // with Options::timing
 };
 

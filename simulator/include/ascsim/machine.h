@@ -54,7 +54,8 @@ class Machine {
   // ---- synchronisation (flags.cpp)
   void set_flag(Pipe from, Pipe to, int id, Site site);
   void wait_flag(Pipe from, Pipe to, int id, Site site);
-  void barrier(Pipe pipe, Site site);
+  // `written`: the kernel wrote it; false: a library function contains it.
+  void barrier(Pipe pipe, Site site, bool written = true);
   void cross_set(int mode, Pipe pipe, int flag, Site site);
   void cross_wait(int flag, Site site);
 
@@ -82,8 +83,9 @@ class Machine {
   friend class Instruction;
   struct Fibres;
 
-  // Whether the run is to be without this defect-in-waiting; notes it if points are collected.
-  bool mutated(const Mutation& candidate);
+  // Whether this is the defect that the run is to have; notes it if points are collected. `after`:
+  // something came before on the pipe that is waited for; `blocked`: the pipe that waits.
+  bool mutated(const Mutation& candidate, bool after = true, Pipe blocked = Pipe::kAll);
   int mutated_event(Pipe from, Pipe to, int id, Site site);
 
   // A set of a cross-core flag that waits for those of the other members.

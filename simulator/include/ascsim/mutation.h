@@ -38,14 +38,34 @@ struct Mutation {
 
 bool operator==(const Mutation& a, const Mutation& b);
 
+// A defect that a run could be given.
+struct MutationPoint {
+  Mutation mutation;
+  // Whether the synchronisation orders anything in this run: an instruction before it on the pipe
+  // waited for, and one behind it on the pipe that waits. If not, its removal changes nothing.
+  bool orders = false;
+};
+
+class Core;
+
 // Every defect of these kinds that a run could be given, in the order of first occurrence.
 class MutationPoints {
  public:
-  void add(const Mutation& mutation);
-  const std::vector<Mutation>& all() const { return all_; }
+  // `blocked`: the pipe that waits here, kAll if any instruction may depend on it.
+  void add(const Mutation& mutation, bool after, const Core& core, Pipe blocked);
+  // At the end of the run: decides `orders`.
+  const std::vector<MutationPoint>& settle();
 
  private:
-  std::vector<Mutation> all_;
+  struct Waiting {
+    size_t point;
+    const Core* core;
+    Pipe blocked;
+    uint64_t issued;
+  };
+
+  std::vector<MutationPoint> all_;
+  std::vector<Waiting> waiting_;
 };
 
 }  // namespace ascsim

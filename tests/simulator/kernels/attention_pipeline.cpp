@@ -198,7 +198,6 @@ class Softmax {
     Duplicate(max_, -3.0e38f, kRows);
     Duplicate(sum_, 0.0f, kRows);
     Duplicate(out_, 0.0f, kHalf);
-    PipeBarrier<PIPE_V>();
     for (uint32_t tile = 0; tile < tiles; ++tile) {
       softmax(tile, scale);
       if (tile > 0) rescale(tile - 1);
@@ -265,7 +264,6 @@ class Softmax {
     WaitFlag<HardEvent::V_MTE2>(kPartialSlot);
     DataCopy(partial_, workspace_.partial[slot * kElements + first_], kHalf);
     SetFlag<HardEvent::MTE2_V>(kPartialSlot);
-    PipeBarrier<PIPE_V>();
     Brcb(spread_, alpha_[slot], kRows / 8, BrcbRepeatParams(1, 8));
     PipeBarrier<PIPE_V>();
     for (uint32_t column = 0; column < kTile; column += 64) {
@@ -278,7 +276,6 @@ class Softmax {
   }
 
   __aicore__ void finish() {
-    PipeBarrier<PIPE_V>();
     Brcb(spread_, sum_, kRows / 8, BrcbRepeatParams(1, 8));
     PipeBarrier<PIPE_V>();
     for (uint32_t column = 0; column < kTile; column += 64) {
