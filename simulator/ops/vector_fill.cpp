@@ -181,7 +181,7 @@ void vector_index(const Operand& dst, uint64_t first, const Lanes& lanes, Steps 
     write(dst, plan, first, dst_steps, blockwise);
   }
   // CANN composes it of Adds with a PIPE_V barrier after each.
-  machine().barrier(Pipe::kV, site);
+  machine().barrier(Pipe::kV, site, /*written=*/false);
 }
 
 }  // namespace ascsim

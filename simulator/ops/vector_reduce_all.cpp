@@ -68,7 +68,7 @@ class Passes {
            r_.src.plus_bytes(done * r_.repeat_step * kBlockBytes),
            masked(r_.lanes.low, r_.lanes.high, count), r_.repeat_step);
     }
-    machine().barrier(Pipe::kV, site_);
+    machine().barrier(Pipe::kV, site_, /*written=*/false);
   }
   // Pairs to fewer pairs; returns how many.
   int64_t pair_pass(const Operand& dst, const Operand& src, int64_t pairs) {
@@ -79,7 +79,7 @@ class Passes {
       pass(dst.plus_bytes(full * 2 * bytes_), src.plus_bytes(full * kRepeatBytes),
            pair_values(rest, 1), 8);
     }
-    machine().barrier(Pipe::kV, site_);
+    machine().barrier(Pipe::kV, site_, /*written=*/false);
     return full + (rest > 0 ? 1 : 0);
   }
   void copy_value(const Operand& to, const Operand& from) {
@@ -155,7 +155,7 @@ void Passes::sum() {
     all.counted = true;
     all.count = repeats;
     pass(r_.tmp, r_.tmp, all, 8);
-    machine().barrier(Pipe::kV, site_);
+    machine().barrier(Pipe::kV, site_, /*written=*/false);
     left = (repeats + lanes_ - 1) / lanes_;
   }
   if (left > 1) return pass(r_.dst, r_.tmp, first_lanes(left), 8);
