@@ -32,9 +32,9 @@ struct ThenRelu {
   }
 };
 
-// dst = op(src0, src1, dst). The product is rounded to the type of dst before the sum: the tables of
-// boundary values (20 to 23) give infinity for it where only the product overflows. That this holds
-// for the mantissa too is inferred.
+// dst = op(src0, src1, dst). The product is rounded to the type of dst before the sum: the tables
+// of boundary values (20 to 23) give infinity for it where only the product overflows. That this
+// holds for the mantissa too is inferred.
 template <typename To, typename From, typename Op>
 ASCSIM_HOT void fused_loop(uint8_t* dst, const uint8_t* a, const uint8_t* b, int64_t n, uint64_t) {
   auto* to = reinterpret_cast<typename To::Stored*>(dst);
@@ -109,8 +109,9 @@ constexpr Entry with_relu(const char* name) {
 
 template <typename Op>
 constexpr Entry logic(const char* name) {
-  return {name,  VectorClass::kLogic, kLogic, nullptr, nullptr, binary_loop<Int16, Op>, nullptr,
-          false, false};
+  return {name,    VectorClass::kLogic,    kLogic,  nullptr,
+          nullptr, binary_loop<Int16, Op>, nullptr, false,
+          false};
 }
 
 template <typename Op>
@@ -149,12 +150,17 @@ const Entry& entry_of(BinaryOp op) {
 
 RunFunction loop_of(const Entry& entry, DType dtype) {
   switch (dtype) {
-    case DType::kFp16: return entry.fp16;
-    case DType::kFp32: return entry.fp32;
+    case DType::kFp16:
+      return entry.fp16;
+    case DType::kFp32:
+      return entry.fp32;
     case DType::kInt16:
-    case DType::kUint16: return entry.int16;
-    case DType::kInt32: return entry.int32;
-    default: return nullptr;
+    case DType::kUint16:
+      return entry.int16;
+    case DType::kInt32:
+      return entry.int32;
+    default:
+      return nullptr;
   }
 }
 
@@ -171,8 +177,8 @@ void vector_binary(BinaryOp op, const Operand& dst, const Operand& a, const Oper
   // MulAddDst of half into float is the only mixed pair.
   const bool mixed = a.dtype != dst.dtype;
   if (mixed) {
-    const bool allowed = op == BinaryOp::kMulAddDst && a.dtype == DType::kFp16 &&
-                         dst.dtype == DType::kFp32;
+    const bool allowed =
+        op == BinaryOp::kMulAddDst && a.dtype == DType::kFp16 && dst.dtype == DType::kFp32;
     e.run = allowed ? fused_loop<Fp32, Fp16, MulAddDstOp> : nullptr;
     if (!allowed) {
       e.refusal = std::string("src of ") + name_of(a.dtype) + " and dst of " + name_of(dst.dtype);

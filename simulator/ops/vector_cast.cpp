@@ -51,8 +51,7 @@ struct FloatToBf16 {
 struct FloatToFloat {
   template <Rounding mode>
   ASCSIM_HOT static void run(uint8_t* dst, const uint8_t* a, const uint8_t*, int64_t n, uint64_t) {
-    convert_all<float, float>(dst, a, n,
-                              [](float v) { return round_to_integral<mode>(v) + 0.0f; });
+    convert_all<float, float>(dst, a, n, [](float v) { return round_to_integral<mode>(v) + 0.0f; });
   }
 };
 
@@ -296,7 +295,7 @@ void vector_cast(Rounding rounding, const Operand& dst, const Operand& src, cons
     const bool preset = !lanes.counted && !lanes.own_mask;
     const uint64_t low = preset ? state.mask_low : lanes.low;
     const uint64_t high = preset ? state.mask_high : lanes.high;
-    const bool even = lanes.counted       ? lanes.count % 2 == 0
+    const bool even = lanes.counted        ? lanes.count % 2 == 0
                       : state.mask_counter ? low % 2 == 0
                                            : pairs_agree(low) && pairs_agree(high);
     if (!even) e.refusal = "int4 with a mask that parts the two elements of a byte";

@@ -186,7 +186,8 @@ void require_steps(Instruction& i, const ElementOperand& operand, StepLimits lim
   check("repeat", operand.steps.repeat, limits.repeat);
 }
 
-// "高维切分" page: a dst block stride of 0 is not supported. It cannot matter to lanes of one block.
+// "高维切分" page: a dst block stride of 0 is not supported. It cannot matter to lanes of one
+// block.
 void require_dst_blocks(Instruction& i, const VectorPlan& plan, const ElementOperand& dst) {
   if (dst.steps.block != 0 || plan.elements == 0) return;
   const int per_block = static_cast<int>(kBlockBytes) * 8 / bits_of(dst.at.dtype);

@@ -1,6 +1,6 @@
-// The element-wise instructions of pipe V: each lane of dst comes from the same lane of the sources.
-// Their files give a description and a loop over contiguous elements; checks, regions, work and the
-// walk over UB are here.
+// The element-wise instructions of pipe V: each lane of dst comes from the same lane of the
+// sources. Their files give a description and a loop over contiguous elements; checks, regions,
+// work and the walk over UB are here.
 #pragma once
 
 #include <array>
@@ -47,19 +47,20 @@ struct Elementwise {
   DTypes types = {};    // of dst
   std::string refusal;  // not empty: what is asked for does not exist
   RunFunction run = nullptr;
-  uint64_t scalar = 0;  // bits of the scalar operand
+  uint64_t scalar = 0;                          // bits of the scalar operand
   int64_t scalar_value = 0, scalar_limit = -1;  // of shifts: checked to be in [0, limit]
   ElementOperand dst;
   std::array<ElementOperand, 2> sources;
   int source_count = 0;
   StepLimits limits;
-  bool uses_dst = false;      // dst is a source too
-  bool accumulates = false;   // dst may be src1 over all repeats, see check_overlap
-  bool moves = false;         // copies bytes: being unwritten moves along
+  bool uses_dst = false;     // dst is a source too
+  bool accumulates = false;  // dst may be src1 over all repeats, see check_overlap
+  bool moves = false;        // copies bytes: being unwritten moves along
   Counts counts = Counts::kAllRepeats;
 };
 
-// Declares, checks, and executes. A vector instruction on an AIC is compiled out, so it does nothing.
+// Declares, checks, and executes. A vector instruction on an AIC is compiled out, so it does
+// nothing.
 void elementwise(const Elementwise& e, const Lanes& lanes, Site site);
 
 // ---- for instructions that are not quite element-wise

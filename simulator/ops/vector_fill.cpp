@@ -32,16 +32,15 @@ void brcb(uint8_t* dst, const uint8_t* src, int64_t repeats, Steps steps) {
     for (int64_t b = 0; b < 8; ++b) {
       T value;
       std::memcpy(&value, src + (r * 8 + b) * static_cast<int64_t>(sizeof(T)), sizeof(T));
-      auto* block =
-          reinterpret_cast<T*>(dst + (r * steps.repeat + b * steps.block) * kBlockBytes);
+      auto* block = reinterpret_cast<T*>(dst + (r * steps.repeat + b * steps.block) * kBlockBytes);
       std::fill_n(block, kBlockBytes / static_cast<int64_t>(sizeof(T)), value);
     }
   }
 }
 
 // CreateVecIndex, as CANN composes it: the first block (with mask[], the first repeat) counts from
-// `first`, then each block is the one before plus its length and each repeat the one before plus its
-// length, in the arithmetic of the type.
+// `first`, then each block is the one before plus its length and each repeat the one before plus
+// its length, in the arithmetic of the type.
 template <typename Format>
 class Index {
  public:
@@ -135,10 +134,9 @@ void vector_brcb(const Operand& dst, const Operand& src, int64_t repeats, Steps 
   const int64_t bytes = repeats * 8 * bits_of(dst.dtype) / 8;
   if (i.valid() && repeats > 0) {
     const Region read = region(src, bytes);
-    const Region written =
-        region(dst, kBlockBytes, 8, dst_steps.block * kBlockBytes,
-               dst_steps.repeat == 0 ? 1 : static_cast<uint32_t>(repeats),
-               dst_steps.repeat * kBlockBytes);
+    const Region written = region(dst, kBlockBytes, 8, dst_steps.block * kBlockBytes,
+                                  dst_steps.repeat == 0 ? 1 : static_cast<uint32_t>(repeats),
+                                  dst_steps.repeat * kBlockBytes);
     i.require(read.begin() >= written.end() || written.begin() >= read.end(), Check::kParameter,
               [] { return "src and dst overlap"; });
     i.reads(read);

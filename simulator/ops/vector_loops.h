@@ -10,14 +10,13 @@
 // sanitizers do without.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
     !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define ASCSIM_HOT \
-  __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#define ASCSIM_HOT __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define ASCSIM_HOT
 #endif
 
-// dst may be a source itself, element by element; the loops below may still work on several elements
-// at once.
+// dst may be a source itself, element by element; the loops below may still work on several
+// elements at once.
 #if defined(__clang__)
 #define ASCSIM_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
 #else
@@ -55,7 +54,8 @@ inline uint16_t float_to_half(float value) {
   return static_cast<uint16_t>(result | ((wide >> 16) & 0x8000u));
 }
 
-// A float whose rounding to half is that of the double: to odd, which keeps what was cut off visible.
+// A float whose rounding to half is that of the double: to odd, which keeps what was cut off
+// visible.
 inline float double_to_odd_float(double value) {
   constexpr uint64_t kCut = (uint64_t{1} << 29) - 1;
   const uint64_t bits = bits_as<uint64_t>(value);
@@ -125,8 +125,7 @@ ASCSIM_HOT void double_loop(uint8_t* dst, const uint8_t* a, const uint8_t*, int6
 }
 
 template <typename Format, typename Op>
-ASCSIM_HOT void binary_loop(uint8_t* dst, const uint8_t* a, const uint8_t* b, int64_t n,
-                            uint64_t) {
+ASCSIM_HOT void binary_loop(uint8_t* dst, const uint8_t* a, const uint8_t* b, int64_t n, uint64_t) {
   auto* to = reinterpret_cast<typename Format::Stored*>(dst);
   const auto* x = reinterpret_cast<const typename Format::Stored*>(a);
   const auto* y = reinterpret_cast<const typename Format::Stored*>(b);
@@ -162,24 +161,30 @@ auto widened(T value) {
 struct AddOp {
   template <typename T>
   static T apply(T a, T b) {
-    if constexpr (kIsFloat<T>) return a + b;
-    else return static_cast<T>(widened(a) + widened(b));
+    if constexpr (kIsFloat<T>)
+      return a + b;
+    else
+      return static_cast<T>(widened(a) + widened(b));
   }
 };
 
 struct SubOp {
   template <typename T>
   static T apply(T a, T b) {
-    if constexpr (kIsFloat<T>) return a - b;
-    else return static_cast<T>(widened(a) - widened(b));
+    if constexpr (kIsFloat<T>)
+      return a - b;
+    else
+      return static_cast<T>(widened(a) - widened(b));
   }
 };
 
 struct MulOp {
   template <typename T>
   static T apply(T a, T b) {
-    if constexpr (kIsFloat<T>) return a * b;
-    else return static_cast<T>(widened(a) * widened(b));
+    if constexpr (kIsFloat<T>)
+      return a * b;
+    else
+      return static_cast<T>(widened(a) * widened(b));
   }
 };
 

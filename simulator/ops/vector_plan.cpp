@@ -81,12 +81,12 @@ VectorPlan plan_lanes(Instruction& i, const Lanes& given, int bytes, Counts coun
             [&] { return "repeat " + std::to_string(given.repeats) + ", allowed 0 to 255"; });
   const uint64_t low = given.own_mask ? given.low : state.mask_low;
   const uint64_t high = given.own_mask ? given.high : state.mask_high;
-  if (counter) {
+  if (counter && i.valid()) {
     const bool fits = given.counted ? given.count >= 0 && given.count <= kMostElements
                                     : low <= static_cast<uint64_t>(kMostElements);
     i.require(fits, Check::kParameter, [&] {
-      return std::to_string(given.counted ? given.count : static_cast<int64_t>(low)) +
-             " elements, more than UB holds";
+      return (given.counted ? std::to_string(given.count) : std::to_string(low)) +
+             " elements are not in the range of UB";
     });
   }
   if (i.valid()) {

@@ -1,8 +1,8 @@
 // Rounding of the Cast instruction.
 //
-// Rules: "精度转换" page (precision_conversion.md): the part that does not fit decides, with the sign and
-// the last bit that is kept. Values out of range: "Memory矢量计算接口边界值汇总", table 32 (infinity for
-// floats, saturation for integers, NaN becomes 0).
+// Rules: "精度转换" page (precision_conversion.md): the part that does not fit decides, with the
+// sign and the last bit that is kept. Values out of range: "Memory矢量计算接口边界值汇总", table 32
+// (infinity for floats, saturation for integers, NaN becomes 0).
 #pragma once
 
 #include <cmath>
@@ -18,7 +18,7 @@ template <Rounding mode, typename U>
 inline U carry(U kept, U rest, U half, bool negative) {
   const auto one = [](bool yes) { return static_cast<U>(yes ? 1 : 0); };
   if constexpr (mode == Rounding::kRint || mode == Rounding::kNone) {
-    return one((rest > half) | ((rest == half) & ((kept & 1) != 0)));
+    return one(rest + (kept & 1) > half);
   } else if constexpr (mode == Rounding::kFloor) {
     return one((rest != 0) & negative);
   } else if constexpr (mode == Rounding::kCeil) {

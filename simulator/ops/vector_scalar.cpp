@@ -106,21 +106,31 @@ const Entry& entry_of(ScalarOp op) {
 
 RunFunction loop_of(const Entry& entry, DType dtype) {
   switch (dtype) {
-    case DType::kFp16: return entry.fp16;
-    case DType::kFp32: return entry.fp32;
-    case DType::kInt16: return entry.int16;
-    case DType::kUint16: return entry.uint16;
-    case DType::kInt32: return entry.int32;
-    case DType::kUint32: return entry.uint32;
-    default: return nullptr;
+    case DType::kFp16:
+      return entry.fp16;
+    case DType::kFp32:
+      return entry.fp32;
+    case DType::kInt16:
+      return entry.int16;
+    case DType::kUint16:
+      return entry.uint16;
+    case DType::kInt32:
+      return entry.int32;
+    case DType::kUint32:
+      return entry.uint32;
+    default:
+      return nullptr;
   }
 }
 
 int64_t signed_scalar(uint64_t bits, DType dtype) {
   switch (dtype) {
-    case DType::kInt16: return static_cast<int16_t>(bits);
-    case DType::kInt32: return static_cast<int32_t>(bits);
-    default: return static_cast<int64_t>(bits);
+    case DType::kInt16:
+      return static_cast<int16_t>(bits);
+    case DType::kInt32:
+      return static_cast<int32_t>(bits);
+    default:
+      return static_cast<int64_t>(bits);
   }
 }
 
@@ -137,8 +147,7 @@ void vector_scalar(ScalarOp op, const Operand& dst, const Operand& src, uint64_t
   e.scalar = scalar;
   e.uses_dst = op == ScalarOp::kAxpy;
   if (src.dtype != dst.dtype) {  // only Axpy of half into float
-    const bool allowed =
-        e.uses_dst && src.dtype == DType::kFp16 && dst.dtype == DType::kFp32;
+    const bool allowed = e.uses_dst && src.dtype == DType::kFp16 && dst.dtype == DType::kFp32;
     e.run = allowed ? axpy_loop<Fp32, Fp16> : nullptr;
     if (!allowed) {
       e.refusal = std::string("src of ") + name_of(src.dtype) + " and dst of " + name_of(dst.dtype);

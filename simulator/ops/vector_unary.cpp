@@ -1,8 +1,8 @@
 // Abs, Relu, Exp, Ln, Sqrt, Rsqrt, Reciprocal, Not.
 //
 // Values at the borders: "Memory矢量计算接口边界值汇总", tables 2 to 8. The documentation gives no
-// accuracy for A2/A3; results here are rounded correctly (Exp and Ln but for about one value in 10^5,
-// where the double is wrong in its last bits).
+// accuracy for A2/A3; results here are rounded correctly (Exp and Ln but for about one value in
+// 10^5, where the double is wrong in its last bits).
 #include <cmath>
 
 #include "ops/vector_loops.h"
@@ -72,8 +72,7 @@ struct LnOp {
     constexpr uint64_t kSqrtHalf = 0x3fe6a09e667f3bcdu;
     // Counted from sqrt(1/2): the exponent bits then are k, the rest is m.
     const uint64_t above = bits_as<uint64_t>(x) - kSqrtHalf;
-    const double k =
-        bits_as<double>((above >> 52) + bits_as<uint64_t>(0x1p52)) - (0x1p52 + 0.0);
+    const double k = bits_as<double>((above >> 52) + bits_as<uint64_t>(0x1p52)) - (0x1p52 + 0.0);
     const double exponent = k >= 2048.0 ? k - 4096.0 : k;
     const double m = bits_as<double>((above & 0xfffffffffffffu) + kSqrtHalf);
     const double s = (m - 1.0) / (m + 1.0);
@@ -129,8 +128,13 @@ const Entry& entry_of(UnaryOp op) {
       single<SqrtOp>("Sqrt", VectorClass::kSqrt),
       in_double<RsqrtOp>("Rsqrt", VectorClass::kReciprocal),
       single<ReciprocalOp>("Reciprocal", VectorClass::kReciprocal),
-      {"Not", VectorClass::kLogic, {DType::kInt16, DType::kUint16}, nullptr, nullptr,
-       unary_loop<Int16, NotOp>, nullptr},
+      {"Not",
+       VectorClass::kLogic,
+       {DType::kInt16, DType::kUint16},
+       nullptr,
+       nullptr,
+       unary_loop<Int16, NotOp>,
+       nullptr},
   };
   return kEntries[static_cast<int>(op)];
 }
@@ -145,12 +149,21 @@ void vector_unary(UnaryOp op, const Operand& dst, const Operand& src, const Lane
   e.price = entry.price;
   e.types = entry.types;
   switch (dst.dtype) {
-    case DType::kFp16: e.run = entry.fp16; break;
-    case DType::kFp32: e.run = entry.fp32; break;
+    case DType::kFp16:
+      e.run = entry.fp16;
+      break;
+    case DType::kFp32:
+      e.run = entry.fp32;
+      break;
     case DType::kInt16:
-    case DType::kUint16: e.run = entry.int16; break;
-    case DType::kInt32: e.run = entry.int32; break;
-    default: break;
+    case DType::kUint16:
+      e.run = entry.int16;
+      break;
+    case DType::kInt32:
+      e.run = entry.int32;
+      break;
+    default:
+      break;
   }
   e.dst = {"dst", dst, dst_steps};
   e.sources[0] = {"src", src, src_steps};

@@ -8,9 +8,9 @@
 
 namespace ascsim {
 
-// An instruction that uses unwritten bytes marks all it writes as unwritten (Instruction::begin). Of
-// an element-wise one, the lanes that are written in all sources are written in dst. They have to be
-// found before, since dst may be a source.
+// An instruction that uses unwritten bytes marks all it writes as unwritten (Instruction::begin).
+// Of an element-wise one, the lanes that are written in all sources are written in dst. They have
+// to be found before, since dst may be a source.
 class WrittenLanes {
  public:
   void find(const Elementwise& e, const VectorPlan& plan);

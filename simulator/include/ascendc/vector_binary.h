@@ -19,25 +19,25 @@ void binary(ascsim::BinaryOp op, const LocalTensor<T>& dst, const LocalTensor<U>
 
 }  // namespace detail
 
-#define ASCSIM_BINARY(Name, op)                                                                \
-  template <typename T, bool isSetMask = true>                                                 \
-  void Name(const LocalTensor<T>& dst, const LocalTensor<T>& src0, const LocalTensor<T>& src1, \
-            uint64_t mask, Narrow<uint8_t> repeat, const BinaryRepeatParams& params,           \
-            Site site = Site::here()) {                                                        \
-    detail::binary(op, dst, src0, src1, detail::lanes_of(mask, repeat.given(), isSetMask),     \
-                   params, site);                                                              \
-  }                                                                                            \
-  template <typename T, bool isSetMask = true>                                                 \
-  void Name(const LocalTensor<T>& dst, const LocalTensor<T>& src0, const LocalTensor<T>& src1, \
-            uint64_t mask[], Narrow<uint8_t> repeat, const BinaryRepeatParams& params,         \
-            Site site = Site::here()) {                                                        \
-    detail::binary(op, dst, src0, src1, detail::lanes_of(mask, repeat.given(), isSetMask),     \
-                   params, site);                                                              \
-  }                                                                                            \
-  template <typename T>                                                                        \
-  void Name(const LocalTensor<T>& dst, const LocalTensor<T>& src0, const LocalTensor<T>& src1, \
-            int32_t count, Site site = Site::here()) {                                         \
-    detail::binary(op, dst, src0, src1, detail::lanes_of_elements(count), {}, site);           \
+#define ASCSIM_BINARY(Name, op)                                                                    \
+  template <typename T, bool isSetMask = true>                                                     \
+  void Name(const LocalTensor<T>& dst, const LocalTensor<T>& src0, const LocalTensor<T>& src1,     \
+            uint64_t mask, Narrow<uint8_t> repeat, const BinaryRepeatParams& params,               \
+            Site site = Site::here()) {                                                            \
+    detail::binary(op, dst, src0, src1, detail::lanes_of(mask, repeat.given(), isSetMask), params, \
+                   site);                                                                          \
+  }                                                                                                \
+  template <typename T, bool isSetMask = true>                                                     \
+  void Name(const LocalTensor<T>& dst, const LocalTensor<T>& src0, const LocalTensor<T>& src1,     \
+            uint64_t mask[], Narrow<uint8_t> repeat, const BinaryRepeatParams& params,             \
+            Site site = Site::here()) {                                                            \
+    detail::binary(op, dst, src0, src1, detail::lanes_of(mask, repeat.given(), isSetMask), params, \
+                   site);                                                                          \
+  }                                                                                                \
+  template <typename T>                                                                            \
+  void Name(const LocalTensor<T>& dst, const LocalTensor<T>& src0, const LocalTensor<T>& src1,     \
+            int32_t count, Site site = Site::here()) {                                             \
+    detail::binary(op, dst, src0, src1, detail::lanes_of_elements(count), {}, site);               \
   }
 
 ASCSIM_BINARY(Add, ascsim::BinaryOp::kAdd)

@@ -53,9 +53,9 @@ void Copy(const LocalTensor<T>& dst, const LocalTensor<T>& src, const uint64_t m
 }
 
 template <typename T>
-void CreateVecIndex(LocalTensor<T>& dst, const T& firstValue, uint64_t mask,
-                    Narrow<uint8_t> repeat, Narrow<uint16_t> dstBlkStride,
-                    Narrow<uint8_t> dstRepStride, Site site = Site::here()) {
+void CreateVecIndex(LocalTensor<T>& dst, const T& firstValue, uint64_t mask, Narrow<uint8_t> repeat,
+                    Narrow<uint16_t> dstBlkStride, Narrow<uint8_t> dstRepStride,
+                    Site site = Site::here()) {
   ascsim::vector_index(dst.operand(), detail::bits_of_scalar(firstValue),
                        detail::lanes_of(mask, repeat.given(), true),
                        {dstBlkStride.given(), dstRepStride.given()}, site);

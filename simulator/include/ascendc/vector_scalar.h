@@ -21,26 +21,25 @@ constexpr ascsim::ScalarOp shift_right(bool round) {
 
 }  // namespace detail
 
-#define ASCSIM_SCALAR(Name, op)                                                                \
-  template <typename T, bool isSetMask = true>                                                 \
-  void Name(const LocalTensor<T>& dst, const LocalTensor<T>& src, const T& scalar,             \
-            uint64_t mask, Narrow<uint8_t> repeat, const UnaryRepeatParams& params,            \
-            Site site = Site::here()) {                                                        \
-    detail::with_scalar(op, dst, src, scalar,                                                  \
-                        detail::lanes_of(mask, repeat.given(), isSetMask), params, site);      \
-  }                                                                                            \
-  template <typename T, bool isSetMask = true>                                                 \
-  void Name(const LocalTensor<T>& dst, const LocalTensor<T>& src, const T& scalar,             \
-            uint64_t mask[], Narrow<uint8_t> repeat, const UnaryRepeatParams& params,          \
-            Site site = Site::here()) {                                                        \
-    detail::with_scalar(op, dst, src, scalar,                                                  \
-                        detail::lanes_of(mask, repeat.given(), isSetMask), params, site);      \
-  }                                                                                            \
-  template <typename T, bool isSetMask = true>                                                 \
-  void Name(const LocalTensor<T>& dst, const LocalTensor<T>& src, const T& scalar,             \
-            int32_t count, Site site = Site::here()) {                                         \
-    detail::with_scalar(op, dst, src, scalar, detail::lanes_of_elements(count, isSetMask),     \
-                        UnaryRepeatParams(), site);                                            \
+#define ASCSIM_SCALAR(Name, op)                                                                   \
+  template <typename T, bool isSetMask = true>                                                    \
+  void Name(const LocalTensor<T>& dst, const LocalTensor<T>& src, const T& scalar, uint64_t mask, \
+            Narrow<uint8_t> repeat, const UnaryRepeatParams& params, Site site = Site::here()) {  \
+    detail::with_scalar(op, dst, src, scalar, detail::lanes_of(mask, repeat.given(), isSetMask),  \
+                        params, site);                                                            \
+  }                                                                                               \
+  template <typename T, bool isSetMask = true>                                                    \
+  void Name(const LocalTensor<T>& dst, const LocalTensor<T>& src, const T& scalar,                \
+            uint64_t mask[], Narrow<uint8_t> repeat, const UnaryRepeatParams& params,             \
+            Site site = Site::here()) {                                                           \
+    detail::with_scalar(op, dst, src, scalar, detail::lanes_of(mask, repeat.given(), isSetMask),  \
+                        params, site);                                                            \
+  }                                                                                               \
+  template <typename T, bool isSetMask = true>                                                    \
+  void Name(const LocalTensor<T>& dst, const LocalTensor<T>& src, const T& scalar, int32_t count, \
+            Site site = Site::here()) {                                                           \
+    detail::with_scalar(op, dst, src, scalar, detail::lanes_of_elements(count, isSetMask),        \
+                        UnaryRepeatParams(), site);                                               \
   }
 
 ASCSIM_SCALAR(Adds, ascsim::ScalarOp::kAdds)

@@ -15,25 +15,21 @@ void unary(ascsim::UnaryOp op, const LocalTensor<T>& dst, const LocalTensor<T>& 
 
 }  // namespace detail
 
-#define ASCSIM_UNARY(Name, op)                                                                \
-  template <typename T, bool isSetMask = true>                                                \
-  void Name(const LocalTensor<T>& dst, const LocalTensor<T>& src, uint64_t mask,              \
-            Narrow<uint8_t> repeat, const UnaryRepeatParams& params,                          \
-            Site site = Site::here()) {                                                       \
-    detail::unary(op, dst, src, detail::lanes_of(mask, repeat.given(), isSetMask), params,    \
-                  site);                                                                      \
-  }                                                                                           \
-  template <typename T, bool isSetMask = true>                                                \
-  void Name(const LocalTensor<T>& dst, const LocalTensor<T>& src, uint64_t mask[],            \
-            Narrow<uint8_t> repeat, const UnaryRepeatParams& params,                          \
-            Site site = Site::here()) {                                                       \
-    detail::unary(op, dst, src, detail::lanes_of(mask, repeat.given(), isSetMask), params,    \
-                  site);                                                                      \
-  }                                                                                           \
-  template <typename T>                                                                       \
-  void Name(const LocalTensor<T>& dst, const LocalTensor<T>& src, int32_t count,              \
-            Site site = Site::here()) {                                                       \
-    detail::unary(op, dst, src, detail::lanes_of_elements(count), UnaryRepeatParams(), site); \
+#define ASCSIM_UNARY(Name, op)                                                                    \
+  template <typename T, bool isSetMask = true>                                                    \
+  void Name(const LocalTensor<T>& dst, const LocalTensor<T>& src, uint64_t mask,                  \
+            Narrow<uint8_t> repeat, const UnaryRepeatParams& params, Site site = Site::here()) {  \
+    detail::unary(op, dst, src, detail::lanes_of(mask, repeat.given(), isSetMask), params, site); \
+  }                                                                                               \
+  template <typename T, bool isSetMask = true>                                                    \
+  void Name(const LocalTensor<T>& dst, const LocalTensor<T>& src, uint64_t mask[],                \
+            Narrow<uint8_t> repeat, const UnaryRepeatParams& params, Site site = Site::here()) {  \
+    detail::unary(op, dst, src, detail::lanes_of(mask, repeat.given(), isSetMask), params, site); \
+  }                                                                                               \
+  template <typename T>                                                                           \
+  void Name(const LocalTensor<T>& dst, const LocalTensor<T>& src, int32_t count,                  \
+            Site site = Site::here()) {                                                           \
+    detail::unary(op, dst, src, detail::lanes_of_elements(count), UnaryRepeatParams(), site);     \
   }
 
 ASCSIM_UNARY(Abs, ascsim::UnaryOp::kAbs)

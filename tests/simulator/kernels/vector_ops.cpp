@@ -16,11 +16,41 @@ struct Case {
 
 enum Form : int64_t { kCount, kLeading, kBits, kPreset };
 enum Op : int64_t {
-  kAdd, kSub, kMul, kDiv, kMax, kMin, kAnd, kOr, kAddRelu, kSubRelu, kMulAddDst, kFusedMulAdd,
+  kAdd,
+  kSub,
+  kMul,
+  kDiv,
+  kMax,
+  kMin,
+  kAnd,
+  kOr,
+  kAddRelu,
+  kSubRelu,
+  kMulAddDst,
+  kFusedMulAdd,
   kMulAddRelu,
-  kAbs = 20, kRelu, kExp, kLn, kSqrt, kRsqrt, kReciprocal, kNot,
-  kAdds = 40, kMuls, kMaxs, kMins, kLeakyRelu, kShiftLeft, kShiftRight, kShiftRightRound, kAxpy,
-  kCast = 60, kDuplicate, kBrcb, kCopy, kIndex
+  kAbs = 20,
+  kRelu,
+  kExp,
+  kLn,
+  kSqrt,
+  kRsqrt,
+  kReciprocal,
+  kNot,
+  kAdds = 40,
+  kMuls,
+  kMaxs,
+  kMins,
+  kLeakyRelu,
+  kShiftLeft,
+  kShiftRight,
+  kShiftRightRound,
+  kAxpy,
+  kCast = 60,
+  kDuplicate,
+  kBrcb,
+  kCopy,
+  kIndex
 };
 
 template <typename T>
@@ -58,23 +88,23 @@ UnaryRepeatParams unary_params(const Case& c) {
   return {c.dst_block, c.a_block, c.dst_repeat, c.a_repeat};
 }
 
-#define BINARY(Name)                                                                 \
-  case k##Name:                                                                      \
-    if (c.form == kCount) return Name(d, a, b, static_cast<int32_t>(c.count));       \
-    return masked(c, [&](auto own, auto mask) {                                      \
-      Name<T, own.value>(d, a, b, mask, c.repeats, binary_params(c));                \
+#define BINARY(Name)                                                           \
+  case k##Name:                                                                \
+    if (c.form == kCount) return Name(d, a, b, static_cast<int32_t>(c.count)); \
+    return masked(c, [&](auto own, auto mask) {                                \
+      Name<T, own.value>(d, a, b, mask, c.repeats, binary_params(c));          \
     });
-#define UNARY(Name)                                                                  \
-  case k##Name:                                                                      \
-    if (c.form == kCount) return Name(d, a, static_cast<int32_t>(c.count));          \
-    return masked(c, [&](auto own, auto mask) {                                      \
-      Name<T, own.value>(d, a, mask, c.repeats, unary_params(c));                    \
+#define UNARY(Name)                                                         \
+  case k##Name:                                                             \
+    if (c.form == kCount) return Name(d, a, static_cast<int32_t>(c.count)); \
+    return masked(c, [&](auto own, auto mask) {                             \
+      Name<T, own.value>(d, a, mask, c.repeats, unary_params(c));           \
     });
-#define SCALAR(Name)                                                                 \
-  case k##Name:                                                                      \
-    if (c.form == kCount) return Name(d, a, s, static_cast<int32_t>(c.count));       \
-    return masked(c, [&](auto own, auto mask) {                                      \
-      Name<T, own.value>(d, a, s, mask, c.repeats, unary_params(c));                 \
+#define SCALAR(Name)                                                           \
+  case k##Name:                                                                \
+    if (c.form == kCount) return Name(d, a, s, static_cast<int32_t>(c.count)); \
+    return masked(c, [&](auto own, auto mask) {                                \
+      Name<T, own.value>(d, a, s, mask, c.repeats, unary_params(c));           \
     });
 
 template <typename T>
@@ -82,22 +112,22 @@ void one_type(const Case& c) {
   const auto d = at<T>(c.dst), a = at<T>(c.a), b = at<T>(c.b);
   const T s = scalar_of<T>(c);
   switch (c.op) {
-    BINARY(Add) BINARY(Sub) BINARY(Mul) BINARY(Div) BINARY(Max) BINARY(Min) BINARY(And) BINARY(Or)
-    BINARY(AddRelu) BINARY(SubRelu) BINARY(FusedMulAdd) BINARY(MulAddRelu)
-    UNARY(Abs) UNARY(Relu) UNARY(Exp) UNARY(Ln) UNARY(Sqrt) UNARY(Rsqrt) UNARY(Reciprocal)
-    UNARY(Not)
-    SCALAR(Adds) SCALAR(Muls) SCALAR(Maxs) SCALAR(Mins) SCALAR(LeakyRelu) SCALAR(ShiftLeft)
-    SCALAR(ShiftRight)
-    case kShiftRightRound:
-      return masked(c, [&](auto own, auto mask) {
-        ShiftRight<T, own.value>(d, a, s, mask, c.repeats, unary_params(c), true);
-      });
-    case kDuplicate:
-      if (c.form == kCount) return Duplicate(d, s, static_cast<int32_t>(c.count));
-      return masked(c, [&](auto own, auto mask) {
-        Duplicate<T, own.value>(d, s, mask, c.repeats, c.dst_block, c.dst_repeat);
-      });
-    case kBrcb: return Brcb(d, a, c.repeats, BrcbRepeatParams(c.dst_block, c.dst_repeat));
+  BINARY(Add)
+  BINARY(Sub) BINARY(Mul) BINARY(Div) BINARY(Max) BINARY(Min) BINARY(And) BINARY(Or) BINARY(AddRelu)
+      BINARY(SubRelu) BINARY(FusedMulAdd) BINARY(MulAddRelu) UNARY(Abs) UNARY(Relu) UNARY(Exp)
+          UNARY(Ln) UNARY(Sqrt) UNARY(Rsqrt) UNARY(Reciprocal) UNARY(Not) SCALAR(Adds) SCALAR(Muls)
+              SCALAR(Maxs) SCALAR(Mins) SCALAR(LeakyRelu) SCALAR(ShiftLeft)
+                  SCALAR(ShiftRight) case kShiftRightRound:
+    return masked(c, [&](auto own, auto mask) {
+      ShiftRight<T, own.value>(d, a, s, mask, c.repeats, unary_params(c), true);
+    });
+  case kDuplicate:
+    if (c.form == kCount) return Duplicate(d, s, static_cast<int32_t>(c.count));
+    return masked(c, [&](auto own, auto mask) {
+      Duplicate<T, own.value>(d, s, mask, c.repeats, c.dst_block, c.dst_repeat);
+    });
+    case kBrcb:
+      return Brcb(d, a, c.repeats, BrcbRepeatParams(c.dst_block, c.dst_repeat));
     case kCopy:
       return masked(c, [&](auto own, auto mask) {
         Copy<T, own.value>(d, a, mask, c.repeats,
@@ -110,7 +140,8 @@ void one_type(const Case& c) {
         CreateVecIndex(target, s, mask, c.repeats, c.dst_block, c.dst_repeat);
       });
     }
-    default: ascendc_assert(false);
+    default:
+      ascendc_assert(false);
   }
 }
 
@@ -148,18 +179,30 @@ void cast(const Case& c) {
 template <typename Call>
 void with_type(int64_t code, Call&& call) {
   switch (static_cast<ascsim::DType>(code)) {
-    case ascsim::DType::kFp16: return call(half());
-    case ascsim::DType::kBf16: return call(bfloat16_t());
-    case ascsim::DType::kFp32: return call(float());
-    case ascsim::DType::kInt4: return call(int4b_t());
-    case ascsim::DType::kInt8: return call(int8_t());
-    case ascsim::DType::kUint8: return call(uint8_t());
-    case ascsim::DType::kInt16: return call(int16_t());
-    case ascsim::DType::kUint16: return call(uint16_t());
-    case ascsim::DType::kInt32: return call(int32_t());
-    case ascsim::DType::kUint32: return call(uint32_t());
-    case ascsim::DType::kInt64: return call(int64_t());
-    default: ascendc_assert(false);
+    case ascsim::DType::kFp16:
+      return call(half());
+    case ascsim::DType::kBf16:
+      return call(bfloat16_t());
+    case ascsim::DType::kFp32:
+      return call(float());
+    case ascsim::DType::kInt4:
+      return call(int4b_t());
+    case ascsim::DType::kInt8:
+      return call(int8_t());
+    case ascsim::DType::kUint8:
+      return call(uint8_t());
+    case ascsim::DType::kInt16:
+      return call(int16_t());
+    case ascsim::DType::kUint16:
+      return call(uint16_t());
+    case ascsim::DType::kInt32:
+      return call(int32_t());
+    case ascsim::DType::kUint32:
+      return call(uint32_t());
+    case ascsim::DType::kInt64:
+      return call(int64_t());
+    default:
+      ascendc_assert(false);
   }
 }
 
