@@ -155,6 +155,7 @@ void act(const Plan& plan, const Operand& to, const Operand& from) {
 
 void data_copy(const Operand& to, const Operand& from, const CopyFields& fields, bool cached,
                Site site) {
+  if (ub_on_aic(to, from)) return;
   const Route* route = find_route(from.memory, to.memory);
   Instruction i(route == nullptr ? Pipe::kS : route->pipe, "DataCopy", site);
   i.require(route != nullptr, Check::kParameter, [&] {

@@ -82,6 +82,7 @@ void surround(const Operand& block, const Plan& p, const PadFields& pad, int byt
 
 void data_copy_pad_in(const Operand& to, const Operand& from, const CopyFields& fields,
                       const PadFields& pad, PadWidth width, bool cached, Site site) {
+  if (ub_on_aic(to, from)) return;
   Instruction i(Pipe::kMte2, "DataCopyPad", site);
   i.require(from.memory == Memory::kGm && to.memory == Memory::kUb, Check::kParameter, [&] {
     return std::string("this chip has no DataCopyPad from ") + name_of(from.memory) + " to " +
@@ -113,6 +114,7 @@ void data_copy_pad_in(const Operand& to, const Operand& from, const CopyFields& 
 
 void data_copy_pad_out(const Operand& to, const Operand& from, const CopyFields& fields,
                        PadWidth width, bool cached, Site site) {
+  if (ub_on_aic(to, from)) return;
   Instruction i(Pipe::kMte3, "DataCopyPad", site);
   i.require(from.memory == Memory::kUb && to.memory == Memory::kGm, Check::kParameter, [&] {
     return std::string("this chip has no DataCopyPad from ") + name_of(from.memory) + " to " +

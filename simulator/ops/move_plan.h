@@ -30,6 +30,13 @@ inline void require_field(Instruction& i, const char* name, int64_t value, int64
 // with) what GM holds, so both must be values.
 void declare_store(Instruction& i, const Region& from, const Region& to, DType dtype);
 
+// Code is compiled for both kinds of core, and what moves to or from UB does nothing on an AIC
+// (vector_elementwise.h has the same rule for vector instructions).
+inline bool ub_on_aic(const Operand& to, const Operand& from) {
+  return machine().current().kind() == CoreKind::kAic &&
+         (to.memory == Memory::kUb || from.memory == Memory::kUb);
+}
+
 inline bool atomic_now(Instruction& i) { return i.core().state.atomic != AtomicOp::kNone; }
 
 // Whether two strided areas of one memory share a byte. `stride` from piece to piece.

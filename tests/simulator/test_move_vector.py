@@ -50,9 +50,11 @@ class Outcome:
     reports: list[str]
 
 
-def run(sim: ModuleType, move: Move, gm: np.ndarray, ub: np.ndarray) -> Outcome:
+def run(
+    sim: ModuleType, move: Move, gm: np.ndarray, ub: np.ndarray, kernel: str = "move_vector"
+) -> Outcome:
     gm, after = gm.copy(), np.zeros(AREA, np.uint8)
-    result = sim.run("move_vector", 1, [move.array(), gm, ub, after], [3])
+    result = sim.run(kernel, 1, [move.array(), gm, ub, after], [3])
     return Outcome(gm, after, result.reports)
 
 
@@ -272,3 +274,22 @@ def test_atomic_onto_unwritten(sim: ModuleType) -> None:
     reports = sim.run("move_vector", 1, arguments, [1, 3]).reports
     assert len(reports) == 1
     assert "updates byte 0 of GM argument 1, which nothing has written" in reports[0]
+
+
+@pytest.mark.parametrize("operation", ["in", "pad_in", "pad_out", "local"])
+def test_aic_does_nothing(sim: ModuleType, operation: str) -> None:
+    """A mixed kernel runs the same code on the AIC, which has no UB."""
+    gm, ub = random_memory(np.random.default_rng(8))
+    move = Move(operation, 4, count=2, length=8, src=1, dst=2, ub2=4096)
+    alone, mixed = run(sim, move, gm, ub), run(sim, move, gm, ub, "move_mixed")
+    assert mixed.reports == []
+    np.testing.assert_array_equal(mixed.gm, alone.gm)
+    np.testing.assert_array_equal(mixed.ub, alone.ub)
+
+
+def test_double(sim: ModuleType) -> None:
+    gm, ub = random_memory(np.random.default_rng(9))
+    got = run(sim, Move("in_count", 80, length=9), gm, ub)
+    assert got.reports == []
+    ub[:64] = gm[:64]
+    np.testing.assert_array_equal(got.ub, ub)

@@ -198,6 +198,7 @@ constexpr ascsim::DType dtype_of() {
   else if constexpr (std::is_same_v<T, float>) return DType::kFp32;
   else if constexpr (std::is_same_v<T, int4b_t>) return DType::kInt4;
   else if constexpr (std::is_same_v<T, bool>) return DType::kUint8;
+  else if constexpr (std::is_same_v<T, double>) return DType::kUint64;  // moves only
   else if constexpr (std::is_integral_v<T> && std::is_signed_v<T>) {
     return sizeof(T) == 1 ? DType::kInt8 : sizeof(T) == 2 ? DType::kInt16
          : sizeof(T) == 4 ? DType::kInt32 : DType::kInt64;

@@ -121,6 +121,9 @@ extern "C" __global__ __aicore__ void move_vector(GM_ADDR arguments, GM_ADDR gm,
     case 40:
       with_type<float>(a, gm);
       break;
+    case 80:
+      with_type<double>(a, gm);
+      break;
     default:
       break;
   }
@@ -130,3 +133,11 @@ extern "C" __global__ __aicore__ void move_vector(GM_ADDR arguments, GM_ADDR gm,
 }
 
 ASC_KERNEL(move_vector, ascsim::KernelKind::kVector);
+
+// The same code on the AIC of a mixed kernel does nothing.
+extern "C" __global__ __aicore__ void move_mixed(GM_ADDR arguments, GM_ADDR gm, GM_ADDR before,
+                                                 GM_ADDR after) {
+  if (GetSubBlockIdx() == 0) move_vector(arguments, gm, before, after);
+}
+
+ASC_KERNEL(move_mixed, ascsim::KernelKind::kMix);
