@@ -124,6 +124,28 @@ def test_two_tensors(sim: ModuleType, name: str, dtype: int) -> None:
         same(result, expected(case, image, BINARY[name][1], 2), dtype)
 
 
+@pytest.mark.parametrize(("name", "dtype"), cases(BINARY))
+def test_pairs_of_border_values(sim: ModuleType, name: str, dtype: int) -> None:
+    """Every border value with every other, dst taking one of them where it is a source."""
+    kind = NUMPY[dtype]
+    if np.issubdtype(kind, np.integer):
+        info = np.iinfo(kind)
+        border = np.array([0, 1, 2, info.max, info.max - 1, info.min, info.min + 1], kind)
+    else:
+        finfo = np.finfo(kind)
+        positive = [0.0, np.inf, finfo.max, finfo.smallest_subnormal, finfo.smallest_normal, 1.0]
+        border = np.array([*positive, *(-x for x in positive), np.nan, 1.5], kind)
+    pairs = np.stack(np.meshgrid(border, border), -1).reshape(-1, 2)
+    image = np.zeros(49152, np.uint8)
+    for which, values in enumerate([np.roll(pairs[:, 0], 5), pairs[:, 0], pairs[:, 1]]):
+        at = 16384 * which
+        image[at : at + kind().itemsize * len(pairs)] = np.ascontiguousarray(values).view(np.uint8)
+    case = Case(OPS[name], dtype, dtype, form=COUNT, count=len(pairs))
+    result, reports = run(sim, case, image)
+    assert reports == []
+    same(result, expected(case, image, BINARY[name][1], 2), dtype)
+
+
 @pytest.mark.parametrize(("name", "dtype"), cases(UNARY))
 def test_one_tensor(sim: ModuleType, name: str, dtype: int) -> None:
     for seed in range(8):

@@ -55,7 +55,8 @@ def test_duplicate(sim: ModuleType, dtype: int) -> None:
 def test_brcb(sim: ModuleType, dtype: int) -> None:
     kind = NUMPY[dtype]
     per_block = 32 // SIZE[dtype]
-    for repeats, block, step in [(0, 1, 8), (1, 1, 8), (5, 1, 8), (255, 1, 2), (3, 2, 16), (4, 0, 9)]:
+    steps = [(0, 1, 8), (1, 1, 8), (5, 1, 8), (255, 1, 2), (3, 2, 16), (4, 0, 9)]
+    for repeats, block, step in steps:
         rng = np.random.default_rng([dtype, repeats])
         image = random_image(rng, dtype, 65536 + 16384, edges=False)
         case = Case(OPS["Brcb"], dtype, form=LEADING, repeats=repeats, a=65536)

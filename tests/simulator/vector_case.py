@@ -183,7 +183,7 @@ def random_lanes(rng: np.random.Generator, case: Case) -> None:
     case.count = int(rng.integers(1, per_repeat + 1))
     full = (1 << 64) - 1
     partial = int.from_bytes(rng.bytes(16), "little") | 1
-    mask = int(rng.integers(0, 2)) and partial or full << 64 | full
+    mask = partial if rng.random() < 0.5 else full << 64 | full
     case.mask_low, case.mask_high = mask & full, mask >> 64
     if case.form == PRESET or per_repeat <= 64:
         case.mask_low &= (1 << min(per_repeat, 64)) - 1
