@@ -30,7 +30,8 @@ std::string escaped(const char* text) {
 std::string trace_json(const Profile& profile, const std::vector<const Core*>& cores,
                        const std::vector<Slice>& slices) {
   std::string text = "{\"displayTimeUnit\": \"ns\", \"otherData\": {\"time\": \"predicted\", ";
-  text += "\"profile\": \"" + profile.name + "\"},\n\"traceEvents\": [\n";
+  append(text, "\"profile\": \"%s\", \"clock_mhz\": %.0f},\n\"traceEvents\": [\n",
+         profile.name.c_str(), profile.clock_mhz);
   const char* separator = "";
   for (const Core* core : cores) {
     append(text,

@@ -1,7 +1,7 @@
 """Replay of instruction streams against a restatement in program order.
 
-The restatement needs no events: it knows the duration of every move, since three cores cannot load L2
-or HBM.
+The restatement needs no events: it knows the duration of every move, since three cores cannot
+load L2 or HBM.
 """
 
 from __future__ import annotations
