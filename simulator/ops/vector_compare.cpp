@@ -125,6 +125,7 @@ void compare_repeats(const Comparison& c, Site site) {
   work.repeats = static_cast<uint32_t>(plan.repeats);
   work.elements = static_cast<uint32_t>(plan.elements);
   work.dst = work_operand(c.dst, {1, 0});
+  work.dst.blocks = 1;
   work.src0 = work_operand(c.a, c.a_steps);
   if (!c.scalar) work.src1 = work_operand(c.b, c.b_steps);
   i.work = work;

@@ -54,13 +54,20 @@ VectorWork work_of(const Elementwise& e, const VectorPlan& plan) {
   work.dtype = e.dst.at.dtype;
   work.repeats = static_cast<uint32_t>(plan.repeats);
   work.elements = static_cast<uint32_t>(plan.elements);
-  work.dst = work_operand(e.dst.at, e.dst.steps);
+  const auto operand = [&](const ElementOperand& o) {
+    VectorOperand known = work_operand(o.at, o.steps);
+    // The narrower side of a cast covers fewer blocks.
+    known.blocks =
+        static_cast<uint8_t>(std::max<int64_t>(1, bytes_of(o.at.dtype, plan.lanes) / kBlockBytes));
+    return known;
+  };
+  work.dst = operand(e.dst);
   if (e.source_count > 0) {
     const ElementOperand& a = e.sources[0];
-    work.src0 = work_operand(a.at, a.steps);
+    work.src0 = operand(a);
     if (bits_of(a.at.dtype) > bits_of(work.dtype)) work.dtype = a.at.dtype;
   }
-  if (e.source_count > 1) work.src1 = work_operand(e.sources[1].at, e.sources[1].steps);
+  if (e.source_count > 1) work.src1 = operand(e.sources[1]);
   if (e.uses_dst && e.source_count == 1) work.src1 = work.dst;
   return work;
 }

@@ -23,6 +23,7 @@ VectorWork brcb_work(const Operand& dst, const Operand& src, int64_t repeats, St
   work.elements = static_cast<uint32_t>(repeats * kRepeatBytes * 8 / bits_of(dst.dtype));
   work.dst = work_operand(dst, dst_steps);
   work.src0 = work_operand(src, {1, 1});
+  work.src0.blocks = 1;
   return work;
 }
 

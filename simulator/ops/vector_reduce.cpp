@@ -170,6 +170,7 @@ void run(const Reduction& r, const Operand& dst, const Operand& src, const Lanes
   work.repeats = static_cast<uint32_t>(plan.repeats);
   work.elements = static_cast<uint32_t>(plan.elements);
   work.dst = work_operand(dst, {1, step / kBlockBytes});
+  work.dst.blocks = 1;
   work.src0 = work_operand(src, src_steps);
   i.work = work;
   i.marks_results = true;

@@ -29,7 +29,7 @@ struct Access {
 
 void add_blocks(Access& access, std::array<uint8_t, kGroups>& load, const VectorOperand& operand,
                 int64_t repeat, const int64_t* skip, int skip_count, int64_t* blocks, int* count) {
-  const int n = operand.block_stride == 0 ? 1 : kBlocks;  // a repeated block is read once
+  const int n = operand.block_stride == 0 ? 1 : operand.blocks;  // a repeated block is read once
   for (int b = 0; b < n; ++b) {
     const int64_t row = operand.address / 32 + repeat * operand.repeat_stride +
                         static_cast<int64_t>(b) * operand.block_stride;
@@ -114,9 +114,11 @@ double BankModel::repeats_cycles(const VectorWork& work, double cycles) {
                : uint64_t{0xfffff};
   };
   const auto row = [](const VectorOperand& o) { return static_cast<uint64_t>(o.address / 32); };
+  const uint64_t blocks = static_cast<uint64_t>(work.dst.blocks) << 8 |
+                          static_cast<uint64_t>(work.src0.blocks) << 4 | work.src1.blocks;
   const Key key{row(work.dst) << 32 | row(work.src0) << 16 | row(work.src1),
                 strides(work.dst) << 40 | strides(work.src0) << 20 | strides(work.src1),
-                static_cast<uint64_t>(whole) << 32 | work.repeats};
+                blocks << 44 | static_cast<uint64_t>(whole) << 32 | work.repeats};
   const auto found = known_.find(key);
   if (found != known_.end()) return found->second;
   VectorWork part = work;

@@ -15,6 +15,7 @@ struct VectorOperand {
   uint16_t block_stride = 1;
   uint16_t repeat_stride = 8;
   bool present = false;
+  uint8_t blocks = 8;  // of one repeat
 };
 
 enum class VectorClass : uint8_t {

@@ -75,12 +75,14 @@ inline void fixpipe(Tile tile, uint8_t out_bytes, uint64_t address, int64_t stri
   issue(Pipe::kFix, "Fixpipe", work, site);
 }
 
-inline ascsim::VectorOperand at(uint32_t address, uint16_t block = 1, uint16_t repeat = 8) {
+inline ascsim::VectorOperand at(uint32_t address, uint16_t block = 1, uint16_t repeat = 8,
+                                uint8_t blocks = 8) {
   ascsim::VectorOperand operand;
   operand.address = address;
   operand.block_stride = block;
   operand.repeat_stride = repeat;
   operand.present = true;
+  operand.blocks = blocks;
   return operand;
 }
 

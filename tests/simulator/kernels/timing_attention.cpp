@@ -99,11 +99,11 @@ void softmax_chunk(uint32_t slot, uint32_t rows, uint32_t stack) {
   const uint32_t scores = kUbScores + slot * kChunkBytes;
   const uint32_t repeats = rows * stack / 64;
   const auto row_step = static_cast<uint16_t>(stack / 8);
-  priced::vector(VectorClass::kBlockReduceMax, "BlockReduceMax", repeats, at(kUbRow, 1, 1),
+  priced::vector(VectorClass::kBlockReduceMax, "BlockReduceMax", repeats, at(kUbRow, 1, 1, 1),
                  at(scores));
   PipeBarrier<PIPE_V>();
   priced::vector(VectorClass::kBlockReduceMax, "BlockReduceMax", (repeats + 7) / 8,
-                 at(kUbRow, 1, 1), at(kUbRow));
+                 at(kUbRow, 1, 1, 1), at(kUbRow));
   PipeBarrier<PIPE_V>();
   priced::vector(VectorClass::kMaxMin, "Max", 1, at(kUbRow), at(kUbRow), at(kUbRow + 2048));
   PipeBarrier<PIPE_V>();
@@ -117,12 +117,12 @@ void softmax_chunk(uint32_t slot, uint32_t rows, uint32_t stack) {
   priced::vector(VectorClass::kExp, "Exp", repeats, at(scores), at(scores));
   PipeBarrier<PIPE_V>();
   priced::vector(VectorClass::kCastNarrow, "Cast", repeats,
-                 at(kUbHalf + slot * kChunkBytes / 2, 1, 4), at(scores));
-  priced::vector(VectorClass::kBlockReduceSum, "BlockReduceSum", repeats, at(kUbRow, 1, 1),
+                 at(kUbHalf + slot * kChunkBytes / 2, 1, 4, 4), at(scores));
+  priced::vector(VectorClass::kBlockReduceSum, "BlockReduceSum", repeats, at(kUbRow, 1, 1, 1),
                  at(scores));
   PipeBarrier<PIPE_V>();
   priced::vector(VectorClass::kBlockReduceSum, "BlockReduceSum", (repeats + 7) / 8,
-                 at(kUbRow, 1, 1), at(kUbRow));
+                 at(kUbRow, 1, 1, 1), at(kUbRow));
   PipeBarrier<PIPE_V>();
   priced::vector(VectorClass::kAddSub, "Add", 1, at(kUbRow), at(kUbRow), at(kUbRow + 2048));
 }
@@ -175,7 +175,7 @@ void store_output(uint32_t task) {
   priced::vector(VectorClass::kDiv, "Div", kElements / 64, at(kUbOutput), at(kUbOutput),
                  at(kUbBlock, 0, 1));
   PipeBarrier<PIPE_V>();
-  priced::vector(VectorClass::kCastNarrow, "Cast", kElements / 64, at(kUbOutput, 1, 4),
+  priced::vector(VectorClass::kCastNarrow, "Cast", kElements / 64, at(kUbOutput, 1, 4, 4),
                  at(kUbOutput));
   SetFlag<HardEvent::V_MTE3>(3);
   WaitFlag<HardEvent::V_MTE3>(3);
