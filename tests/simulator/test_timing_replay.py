@@ -122,12 +122,14 @@ def expected_cycles(programs: list[list[Word]]) -> float:
 
 
 def random_program(rng: random.Random, length: int, aic: bool) -> list[Word]:
+    pipes = [M, MTE1, MTE2, MTE3, FIX] if aic else [S, V, MTE2, MTE3]
+    kinds = [MMAD, LOAD, IN, OUT] if aic else [VECTOR, IN, OUT]
     words: list[Word] = []
     pending: list[tuple[int, int, int]] = []
     for _ in range(length):
         choice = rng.random()
         if choice < 0.5:
-            kind = rng.choice([VECTOR, MMAD, LOAD, IN, OUT])
+            kind = rng.choice(kinds)
             size = {
                 VECTOR: (rng.randint(1, 200),),
                 MMAD: tuple(rng.randint(1, 130) for _ in range(3)),
@@ -137,18 +139,14 @@ def random_program(rng: random.Random, length: int, aic: bool) -> list[Word]:
         elif choice < 0.55:
             words.append((SCALAR, rng.randint(1, 20)))
         elif choice < 0.72:
-            flag = (
-                rng.choice([S, V, M, MTE1, MTE2, MTE3]),
-                rng.choice([S, V, M, MTE2, MTE3]),
-                rng.randint(0, 7),
-            )
+            flag = (rng.choice(pipes), rng.choice(pipes), rng.randint(0, 7))
             if flag[0] != flag[1] and flag not in pending:
                 pending.append(flag)
                 words.append((SET, *flag))
         elif choice < 0.9 and pending:
             words.append((WAIT, *pending.pop(rng.randrange(len(pending)))))
         elif choice < 0.94:
-            words.append((BARRIER, rng.choice([V, M, MTE2, MTE3, ALL])))
+            words.append((BARRIER, rng.choice([pipe for pipe in [*pipes, ALL] if pipe != S])))
         elif choice < 0.97:
             words.append((CROSS_SET, rng.choice([M, MTE2]) if aic else MTE3, rng.randint(0, 1)))
         else:

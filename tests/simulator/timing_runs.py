@@ -20,4 +20,6 @@ def predict(
     options.timing = True
     options.profile = profile
     options.trace = trace
-    return sim.run(kernel, blocks, arguments, [], options).timing
+    result = sim.run(kernel, blocks, arguments, [], options)
+    assert not [r for r in result.reports if "left over" not in r], result.reports
+    return result.timing
