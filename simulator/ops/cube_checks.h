@@ -73,7 +73,8 @@ inline void use_unit_flags(Instruction& i, bool writer, int64_t unit_flag, uint6
   }
   if (writer && unit_flag == 3) core.unit_flag_site = site;
   i.require(bad < 0, Check::kState, [&] {
-    return "waits for the unit flag of L0C block " + std::to_string(bad) + " (512 bytes each) to be " +
+    return "waits for the unit flag of L0C block " + std::to_string(bad) +
+           " (512 bytes each) to be " +
            (writer ? "cleared by a Fixpipe with unitFlag 3" : "set by a Mmad with unitFlag 3") +
            ", and no instruction before it does that";
   });

@@ -1,6 +1,6 @@
 // Scalar state that loads, Mmad and Fixpipe meet in program order.
-#include "ops/cube_checks.h"
 #include "ascsim/ops_cube.h"
+#include "ops/cube_checks.h"
 
 namespace ascsim {
 

@@ -1,7 +1,7 @@
 // Fixpipe: a matrix out of L0C, converted, as rows (NZ2ND) or in fractals (NZ), to GM or L1.
 //
-// Source: "Fixpipe（L0C到GM数据搬运）", "Fixpipe（L0C到L1数据搬运）", "NZ2ND", "NZ2NZ", "F32 Channel Split",
-// "Int8 Channel Merge" and "UnitFlag" pages.
+// Source: "Fixpipe（L0C到GM数据搬运）", "Fixpipe（L0C到L1数据搬运）", "NZ2ND", "NZ2NZ", "F32
+// Channel Split", "Int8 Channel Merge" and "UnitFlag" pages.
 #include <algorithm>
 #include <cstring>
 #include <vector>
@@ -15,36 +15,41 @@ namespace ascsim {
 
 namespace {
 
-constexpr int64_t kRowBytes = 64;      // 16 values of L0C
-constexpr int64_t kTileBytes = 1024;   // 16 such rows
+constexpr int64_t kRowBytes = 64;     // 16 values of L0C
+constexpr int64_t kTileBytes = 1024;  // 16 such rows
 
 struct Target {
-  int64_t element = 4;        // bytes
-  int64_t group = 16;         // NZ: columns that lie side by side
-  int64_t group_stride = 0;   // NZ: bytes from one group to the next
-  int64_t row_stride = 0;     // bytes between rows
+  int64_t element = 4;       // bytes
+  int64_t group = 16;        // NZ: columns that lie side by side
+  int64_t group_stride = 0;  // NZ: bytes from one group to the next
+  int64_t row_stride = 0;    // bytes between rows
 };
 
 bool is_vector(Quant q) {
   return q == Quant::kVecDeqFp16 || q == Quant::kVecToB8 || q == Quant::kVecReqB8;
 }
-bool is_scalar(Quant q) {
-  return q == Quant::kDeqFp16 || q == Quant::kToB8 || q == Quant::kReqB8;
-}
+bool is_scalar(Quant q) { return q == Quant::kDeqFp16 || q == Quant::kToB8 || q == Quant::kReqB8; }
 
 bool types_fit(Quant quant, DType from, DType to) {
   const bool b8 = to == DType::kInt8 || to == DType::kUint8;
   switch (quant) {
-    case Quant::kNone: return from == to && (from == DType::kFp32 || from == DType::kInt32);
-    case Quant::kToFp16: return from == DType::kFp32 && to == DType::kFp16;
-    case Quant::kToBf16: return from == DType::kFp32 && to == DType::kBf16;
+    case Quant::kNone:
+      return from == to && (from == DType::kFp32 || from == DType::kInt32);
+    case Quant::kToFp16:
+      return from == DType::kFp32 && to == DType::kFp16;
+    case Quant::kToBf16:
+      return from == DType::kFp32 && to == DType::kBf16;
     case Quant::kDeqFp16:
-    case Quant::kVecDeqFp16: return from == DType::kInt32 && to == DType::kFp16;
+    case Quant::kVecDeqFp16:
+      return from == DType::kInt32 && to == DType::kFp16;
     case Quant::kToB8:
-    case Quant::kVecToB8: return from == DType::kFp32 && b8;
+    case Quant::kVecToB8:
+      return from == DType::kFp32 && b8;
     case Quant::kReqB8:
-    case Quant::kVecReqB8: return from == DType::kInt32 && b8;
-    case Quant::kOther: return false;
+    case Quant::kVecReqB8:
+      return from == DType::kInt32 && b8;
+    case Quant::kOther:
+      return false;
   }
   return false;
 }
@@ -82,9 +87,8 @@ void check_kinds(Instruction& i, const Operand& to, const Operand& from, const F
     return std::string("quantPre does not turn ") + name_of(from.dtype) + " into " +
            name_of(to.dtype);
   });
-  i.require(to_gm || (!call.row_major && bits_of(to.dtype) < 32), Check::kParameter, [] {
-    return std::string("to L1, only CFG_NZ with a target of 8 or 16 bits");
-  });
+  i.require(to_gm || (!call.row_major && bits_of(to.dtype) < 32), Check::kParameter,
+            [] { return std::string("to L1, only CFG_NZ with a target of 8 or 16 bits"); });
   i.require(!call.split_channels || (!call.row_major && to.dtype == DType::kFp32 &&
                                      from.dtype == DType::kFp32 && call.unit_flag == 0),
             Check::kParameter, [] {
@@ -115,14 +119,15 @@ void check_sizes(Instruction& i, const FixpipeCall& call, const Target& t) {
   }
 }
 
-void declare_source(Instruction& i, const Operand& from, const FixpipeCall& call, uint32_t matrices) {
+void declare_source(Instruction& i, const Operand& from, const FixpipeCall& call,
+                    uint32_t matrices) {
   const int64_t column = call.src_stride * kRowBytes, full = call.n / 16, tail = call.n % 16;
   const int64_t matrix = call.src_matrix_stride * kTileBytes;
   for (uint32_t p = 0; p < matrices; ++p) {
     const Operand at = from.plus_bytes(p * matrix);
     i.reads(region(at, call.m * kRowBytes, static_cast<uint32_t>(full), column));
-    i.reads(region(at.plus_bytes(full * column), tail * 4, static_cast<uint32_t>(call.m),
-                   kRowBytes));
+    i.reads(
+        region(at.plus_bytes(full * column), tail * 4, static_cast<uint32_t>(call.m), kRowBytes));
   }
 }
 
@@ -131,7 +136,7 @@ void declare_target(const Operand& to, const FixpipeCall& call, const Target& t,
                     Declare&& declare) {
   if (call.row_major) {
     declare(region(to, call.n * t.element, static_cast<uint32_t>(call.m), t.row_stride, matrices,
-                    call.dst_matrix_stride * t.element));
+                   call.dst_matrix_stride * t.element));
     return;
   }
   const int64_t groups = call.n / t.group, rest = call.n % t.group;
@@ -141,7 +146,8 @@ void declare_target(const Operand& to, const FixpipeCall& call, const Target& t,
 }
 
 // Where the scales are, declared as read; null if none are needed.
-const uint64_t* declare_scales(Instruction& i, const FixpipeCall& call, std::vector<uint64_t>& copy) {
+const uint64_t* declare_scales(Instruction& i, const FixpipeCall& call,
+                               std::vector<uint64_t>& copy) {
   if (is_scalar(call.quant)) {
     copy.assign(1, call.scale);
     return copy.data();
@@ -176,8 +182,8 @@ void check_atomic(Instruction& i, const Operand& to) {
   });
 }
 
-FixpipeWork work_of(const Operand& to, const Operand& from, const FixpipeCall& call, const Target& t,
-                    bool atomic) {
+FixpipeWork work_of(const Operand& to, const Operand& from, const FixpipeCall& call,
+                    const Target& t, bool atomic) {
   FixpipeWork work;
   work.to_gm = to.memory == Memory::kGm;
   work.nz2nd = call.row_major;
@@ -207,7 +213,8 @@ void put(const Conversion& conversion, const uint8_t* matrix, const FixpipeCall&
   for (int64_t done = 0; done < count;) {
     const int64_t at = column + done;
     const int64_t some = std::min<int64_t>(16 - at % 16, count - done);
-    const uint8_t* from = matrix + at / 16 * call.src_stride * kRowBytes + m * kRowBytes + at % 16 * 4;
+    const uint8_t* from =
+        matrix + at / 16 * call.src_stride * kRowBytes + m * kRowBytes + at % 16 * 4;
     convert_row(conversion, from, to + done * element, some, at);
     done += some;
   }
@@ -220,7 +227,8 @@ void execute(const Operand& to, const Operand& from, const FixpipeCall& call, co
   const bool atomic = to.memory == Memory::kGm && state.atomic != AtomicOp::kNone;
   uint8_t row[4096 * 4];
   for (uint32_t p = 0; p < matrices; ++p) {
-    const uint8_t* matrix = machine.pointer(from.plus_bytes(p * call.src_matrix_stride * kTileBytes));
+    const uint8_t* matrix =
+        machine.pointer(from.plus_bytes(p * call.src_matrix_stride * kTileBytes));
     uint8_t* target = machine.pointer(to) + p * call.dst_matrix_stride * t.element;
     for (int64_t first = 0; first < call.n; first += t.group) {
       const int64_t count = std::min(t.group, call.n - first);
@@ -284,13 +292,14 @@ void fixpipe(const Operand& to, const Operand& from, const FixpipeCall& call, Si
   conversion.per_column = is_vector(call.quant);
   conversion.scales = declare_scales(i, call, scales);
   declare_source(i, from, call, matrices);
-  declare_target(to, call, t, matrices, [&](const Region& r) { atomic ? i.updates(r) : i.writes(r); });
+  declare_target(to, call, t, matrices,
+                 [&](const Region& r) { atomic ? i.updates(r) : i.writes(r); });
   i.unit_flag = static_cast<uint8_t>(call.unit_flag);
   for (uint32_t p = 0; p < matrices; ++p) {
     use_unit_flags(i, false, call.unit_flag,
                    from.address + static_cast<uint64_t>(p * call.src_matrix_stride * kTileBytes),
-                   (call.m + 15) / 16 * kTileBytes, (call.n + 15) / 16,
-                   call.src_stride * kRowBytes, site);
+                   (call.m + 15) / 16 * kTileBytes, (call.n + 15) / 16, call.src_stride * kRowBytes,
+                   site);
   }
   i.work = work_of(to, from, call, t, atomic);
   i.marks_results = to.memory == Memory::kL1;

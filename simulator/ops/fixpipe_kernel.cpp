@@ -20,8 +20,8 @@ namespace {
 
 // Fields of a quantisation parameter (table 1 of the page).
 struct Scale {
-  float factor;   // 1 sign, 8 exponent, 10 fraction bits: the low 13 of a float are cut off
-  int32_t offset; // 9 bits; documented as an integer, taken as signed (inferred)
+  float factor;    // 1 sign, 8 exponent, 10 fraction bits: the low 13 of a float are cut off
+  int32_t offset;  // 9 bits; documented as an integer, taken as signed (inferred)
   bool to_signed;
 };
 
@@ -47,7 +47,8 @@ int32_t round_saturated(float value, int32_t low, int32_t high) {
 
 uint8_t quantised(float value, const Scale& scale) {
   const int32_t whole = round_saturated(value, -256, 255) + scale.offset;
-  const int32_t bounded = scale.to_signed ? std::clamp(whole, -128, 127) : std::clamp(whole, 0, 255);
+  const int32_t bounded =
+      scale.to_signed ? std::clamp(whole, -128, 127) : std::clamp(whole, 0, 255);
   return static_cast<uint8_t>(bounded);
 }
 

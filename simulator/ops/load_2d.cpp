@@ -1,6 +1,7 @@
 // LoadData of 512-byte fractals, with and without transposition.
 //
-// Source: "LoadData（2D矩阵搬运）", "LoadData（GMToL1-2D矩阵搬运）" and "LoadDataWithTranspose" pages.
+// Source: "LoadData（2D矩阵搬运）", "LoadData（GMToL1-2D矩阵搬运）" and "LoadDataWithTranspose"
+// pages.
 #include <cstring>
 
 #include "ascsim/ops_cube.h"
@@ -54,7 +55,8 @@ void transpose_square(const T* from, T* to) {
 
 void transpose_bytes(int element, const uint8_t* from, uint8_t* to) {
   switch (element) {
-    case 1: return transpose_square(from, to);
+    case 1:
+      return transpose_square(from, to);
     case 2:
       return transpose_square(reinterpret_cast<const uint16_t*>(from),
                               reinterpret_cast<uint16_t*>(to));

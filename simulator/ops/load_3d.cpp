@@ -1,7 +1,7 @@
 // LoadData with image-to-column: L1 (NC1HWC0) to L0A and L0B.
 //
-// Source: "LoadData（卷积数据搬运）" page and its pseudo code (load3d.py). The columns of the matrix are
-// [c1][filter h][filter w][c0], its rows the output positions.
+// Source: "LoadData（卷积数据搬运）" page and its pseudo code (load3d.py). The columns of the
+// matrix are [c1][filter h][filter w][c0], its rows the output positions.
 #include <cstring>
 
 #include "ascsim/ops_cube.h"
@@ -16,13 +16,13 @@ struct Geometry {
   int64_t pad_left = 0, pad_right = 0, pad_top = 0, pad_bottom = 0;
   int64_t filter_h = 1, filter_w = 1;
   int64_t out_h = 0, out_w = 0;
-  int element = 2;        // bytes
-  int64_t c0 = 16;        // elements of 32 bytes
-  int64_t m_blocks = 0;   // of 16 rows, in the destination
-  int64_t k_blocks = 0;   // of c0 columns
-  int64_t m_valid = 0;    // rows that the feature map has, of those asked for
+  int element = 2;       // bytes
+  int64_t c0 = 16;       // elements of 32 bytes
+  int64_t m_blocks = 0;  // of 16 rows, in the destination
+  int64_t k_blocks = 0;  // of c0 columns
+  int64_t m_valid = 0;   // rows that the feature map has, of those asked for
   bool transposed = false;
-  bool dense = false;     // a plain matrix: row m of a plane is its block m
+  bool dense = false;  // a plain matrix: row m of a plane is its block m
 };
 
 void check_fields(Instruction& i, const Load3d& load) {
@@ -77,10 +77,8 @@ Geometry geometry_of(const Load3d& load, uint64_t fmatrix, const Operand& to) {
 int64_t source_block(const Load3d& load, const Geometry& g, int64_t m, int64_t k_block) {
   const int64_t points = g.filter_h * g.filter_w;
   const int64_t c1 = k_block / points, point = k_block % points;
-  const int64_t h =
-      m / g.out_w * load.stride_h + point / g.filter_w * load.dilation_h - g.pad_top;
-  const int64_t w =
-      m % g.out_w * load.stride_w + point % g.filter_w * load.dilation_w - g.pad_left;
+  const int64_t h = m / g.out_w * load.stride_h + point / g.filter_w * load.dilation_h - g.pad_top;
+  const int64_t w = m % g.out_w * load.stride_w + point % g.filter_w * load.dilation_w - g.pad_left;
   if (h < 0 || h >= g.height || w < 0 || w >= g.width) return -1;
   return (c1 * g.height + h) * g.width + w;
 }
@@ -93,8 +91,8 @@ void declare_source(Instruction& i, const Operand& from, const Load3d& load, con
   const auto planes = static_cast<uint32_t>(last - first + 1);
   const Operand at = from.plus_bytes(first * plane);
   if (g.dense) {
-    i.moves_from(region(at.plus_bytes(load.m_start * kBlockBytes), g.m_valid * kBlockBytes, planes,
-                        plane));
+    i.moves_from(
+        region(at.plus_bytes(load.m_start * kBlockBytes), g.m_valid * kBlockBytes, planes, plane));
   } else {
     i.moves_from(region(at, plane, planes, plane));
   }
@@ -109,41 +107,62 @@ int64_t target_byte(const Geometry& g, bool to_l0b, int64_t m, int64_t k) {
   // The transposed matrix has the columns k as rows, padded to 16.
   const int64_t rows = (g.k_blocks * c0 + 15) / 16;
   const int64_t columns = g.m_blocks * 16 / c0;
-  const int64_t fractal =
-      to_l0b ? m / c0 * rows + k / 16 : k / 16 * columns + m / c0;
+  const int64_t fractal = to_l0b ? m / c0 * rows + k / 16 : k / 16 * columns + m / c0;
   return (fractal * 16 + k % 16) * kBlockBytes + m % c0 * g.element;
 }
 
 int64_t target_bytes(const Geometry& g) {
-  const int64_t k_bytes = g.transposed ? (g.k_blocks * g.c0 + 15) / 16 * 16 * g.element
-                                       : g.k_blocks * kBlockBytes;
+  const int64_t k_bytes =
+      g.transposed ? (g.k_blocks * g.c0 + 15) / 16 * 16 * g.element : g.k_blocks * kBlockBytes;
   return g.m_blocks * 16 * k_bytes;
 }
 
+// Whether all that the load reads is written and all of the target is covered by it.
+bool all_written(const Operand& from, const Load3d& load, const Geometry& g) {
+  if (g.m_valid != g.m_blocks * 16 || g.k_blocks * g.c0 % 16 != 0) return false;
+  const Shadow& shadow = machine().current().memory(Memory::kL1).shadow;
+  const auto base = static_cast<int64_t>(from.address);
+  for (int64_t k_block = 0; k_block < g.k_blocks; ++k_block) {
+    for (int64_t m = 0; m < g.m_valid; ++m) {
+      const int64_t block = source_block(load, g, load.m_start + m, load.k_start / g.c0 + k_block);
+      if (block < 0) continue;  // padding
+      if (shadow.first_undefined(base + block * kBlockBytes, kBlockBytes) >= 0) return false;
+    }
+  }
+  return true;
+}
+
+// Moves the 32 bytes of one row and k_block, or their padding. `marked`: the target is marked as
+// written already.
 void move_block(const Operand& to, const Operand& from, const Load3d& load, const Geometry& g,
-                int64_t m, int64_t k_block) {
-  Machine& machine = ascsim::machine();
+                int64_t m, int64_t k_block, bool marked) {
+  Core& core = machine().current();
   const int64_t block = source_block(load, g, load.m_start + m, load.k_start / g.c0 + k_block);
   const bool to_l0b = to.memory == Memory::kL0b;
   const Operand source = from.plus_bytes(block * kBlockBytes);
   if (block >= 0 && !g.transposed) {
-    machine.move(to.plus_bytes(target_byte(g, to_l0b, m, k_block * g.c0)), source, kBlockBytes);
+    machine().move(to.plus_bytes(target_byte(g, to_l0b, m, k_block * g.c0)), source, kBlockBytes);
     return;
   }
-  const uint64_t padding = machine.current().state.load_padding;
+  const auto size = static_cast<size_t>(g.element);
+  const Shadow& known = core.memory(Memory::kL1).shadow;
+  Shadow& shadow = core.memory(to.memory).shadow;
+  const auto* padding = reinterpret_cast<const uint8_t*>(&core.state.load_padding);
+  const uint8_t* values = block < 0 ? nullptr : core.data(Memory::kL1, source.address);
   for (int64_t c = 0; c < g.c0; ++c) {
-    const Operand target = to.plus_bytes(target_byte(g, to_l0b, m, k_block * g.c0 + c));
-    if (block >= 0) {
-      machine.move(target, source.plus_bytes(c * g.element), g.element);
-    } else {
-      std::memcpy(machine.pointer(target), &padding, static_cast<size_t>(g.element));
-      machine.current().memory(to.memory).shadow.set(static_cast<int64_t>(target.address),
-                                                     g.element, true);
-    }
+    const uint64_t at =
+        to.address + static_cast<uint64_t>(target_byte(g, to_l0b, m, k_block * g.c0 + c));
+    std::memcpy(core.data(to.memory, at), values == nullptr ? padding : values + c * g.element,
+                size);
+    if (marked) continue;
+    const bool written =
+        values == nullptr ||
+        known.first_undefined(static_cast<int64_t>(source.address) + c * g.element, g.element) < 0;
+    shadow.set(static_cast<int64_t>(at), g.element, written);
   }
 }
 
-void check_geometry(Instruction& i, const Operand& to, const Load3d& load, const Geometry& g) {
+void check_geometry(Instruction& i, const Load3d& load, const Geometry& g) {
   i.require(load.k_start % g.c0 == 0, Check::kParameter, [&] {
     return "kStartPt " + std::to_string(load.k_start) + " is not a multiple of " +
            std::to_string(g.c0);
@@ -159,7 +178,6 @@ void check_geometry(Instruction& i, const Operand& to, const Load3d& load, const
     return "kStartPt + kExtension " + std::to_string(load.k_start + load.k_extension) +
            " exceeds the " + std::to_string(columns) + " columns of the matrix";
   });
-  (void)to;
 }
 
 }  // namespace
@@ -185,8 +203,9 @@ void load_3d(const Operand& to, const Operand& from, const Load3d& load, Site si
       load.m_extension <= 0 || g.filter_w == 0 || g.filter_h == 0) {
     return;
   }
-  if (load.channels % g.c0 != 0) throw SimulatorBug("LoadData (3D) with a channelSize of part of C0");
-  check_geometry(i, to, load, g);
+  if (load.channels % g.c0 != 0)
+    throw SimulatorBug("LoadData (3D) with a channelSize of part of C0");
+  check_geometry(i, load, g);
   declare_source(i, from, load, g);
   const int64_t bytes = target_bytes(g);
   i.moves_to(region(to, bytes));
@@ -198,8 +217,12 @@ void load_3d(const Operand& to, const Operand& from, const Load3d& load, Site si
   i.work = work;
   if (!i.begin(to.dtype)) return;
   machine().poison(to, bytes);  // what the extensions do not cover
+  const bool marked = g.transposed && all_written(from, load, g);
+  if (marked) {
+    i.core().memory(to.memory).shadow.set(static_cast<int64_t>(to.address), bytes, true);
+  }
   for (int64_t k_block = 0; k_block < g.k_blocks; ++k_block) {
-    for (int64_t m = 0; m < g.m_valid; ++m) move_block(to, from, load, g, m, k_block);
+    for (int64_t m = 0; m < g.m_valid; ++m) move_block(to, from, load, g, m, k_block, marked);
   }
 }
 

@@ -1,8 +1,8 @@
 // Mmad: C = A . B, plus what C starts from.
 //
-// Source: "Mmad", "GEMV", "HF32", "K-方向对齐约束" and "UnitFlag" pages. A is zZ in L0A, B nZ in L0B, C zN
-// in L0C with fractals of 16 x 16 values of 4 bytes. How the cube rounds inside a step of k is not
-// documented: the order of mmad_kernel.h is inferred.
+// Source: "Mmad", "GEMV", "HF32", "K-方向对齐约束" and "UnitFlag" pages. A is zZ in L0A, B nZ in
+// L0B, C zN in L0C with fractals of 16 x 16 values of 4 bytes. How the cube rounds inside a step of
+// k is not documented: the order of mmad_kernel.h is inferred.
 #include <algorithm>
 #include <cstring>
 #include <vector>
@@ -16,8 +16,8 @@ namespace ascsim {
 
 namespace {
 
-constexpr int64_t kTileBytes = 1024;   // 16 x 16 values of C
-constexpr int64_t kSmallTiles = 10;    // fewer tiles of C than this: accumulation needs a barrier
+constexpr int64_t kTileBytes = 1024;  // 16 x 16 values of C
+constexpr int64_t kSmallTiles = 10;   // fewer tiles of C than this: accumulation needs a barrier
 
 struct Shape {
   int64_t m, n, k;
@@ -82,8 +82,8 @@ void c_values(const Operand& c, const Shape& s, Declare&& declare) {
 template <typename Declare>
 void c_surroundings(const Operand& c, const Shape& s, Declare&& declare) {
   const int64_t column = s.m_blocks * kTileBytes, full_n = s.n / 16, tail_n = s.n % 16;
-  declare(region(c.plus_bytes(s.m * 64), column - s.m * 64, static_cast<uint32_t>(s.n_blocks),
-                 column));
+  declare(
+      region(c.plus_bytes(s.m * 64), column - s.m * 64, static_cast<uint32_t>(s.n_blocks), column));
   if (tail_n == 0) return;
   declare(region(c.plus_bytes(full_n * column + tail_n * 4), 64 - tail_n * 4,
                  static_cast<uint32_t>(s.m), 64));
@@ -240,8 +240,8 @@ void mark_values(Core& core, const Operand& c, const Operand& a, const Operand& 
   for (int64_t m = 0; m < s.m; ++m) {
     const bool row = row_written(core, a, s, m);
     for (int64_t n = 0; n < s.n; ++n) {
-      const int64_t at = static_cast<int64_t>(c.address) +
-                         (n / 16 * s.m_blocks * 16 + m) * 64 + n % 16 * 4;
+      const int64_t at =
+          static_cast<int64_t>(c.address) + (n / 16 * s.m_blocks * 16 + m) * 64 + n % 16 * 4;
       const bool before = !accumulates || shadow.first_undefined(at, 4) < 0;
       shadow.set(at, 4, row && columns[static_cast<size_t>(n)] && before);
     }
@@ -322,8 +322,7 @@ void mmad(const Operand& c, const Operand& a, const Operand& b, const MmadCall& 
   }
   c_surroundings(c, s, [&](const Region& r) {
     r.for_each_run([&](uint64_t begin, uint64_t length) {
-      m.poison(c.plus_bytes(static_cast<int64_t>(begin - c.address)),
-               static_cast<int64_t>(length));
+      m.poison(c.plus_bytes(static_cast<int64_t>(begin - c.address)), static_cast<int64_t>(length));
     });
   });
 }

@@ -5,8 +5,7 @@
 // The same source for several instruction sets. Neither contraction (off for the whole library) nor
 // reordering is allowed, so all of them give the same bits.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define ASCSIM_CLONES \
-  __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#define ASCSIM_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
 #define ASCSIM_CLONES
 #endif
@@ -26,6 +25,13 @@ struct Lanes16<int32_t> {
   using Type = int32_t __attribute__((vector_size(64)));
 };
 
+template <typename T, int kC0, int kRows, typename V>
+inline __attribute__((always_inline)) void add_products(V* part, const T* a, const T* b, int p) {
+  V row;
+  std::memcpy(&row, b + p * 16, sizeof(row));
+  for (int r = 0; r < kRows; ++r) part[r] = part[r] + a[r * kC0 + p] * row;
+}
+
 // kRows rows of one tile of C over all of k.
 template <typename T, int kC0, int kStep, int kRows>
 inline __attribute__((always_inline)) void multiply_rows(const TileShape& s, const T* a, const T* b,
@@ -37,12 +43,11 @@ inline __attribute__((always_inline)) void multiply_rows(const TileShape& s, con
   for (int64_t k = 0; k < s.k; k += kC0, a += s.a_k_block, b += b_block) {
     const int64_t left = s.k - k;
     for (int first = 0; first < kC0 && first < left; first += kStep) {
-      const int last = static_cast<int>(left < first + kStep ? left : first + kStep);
       V part[kRows] = {};
-      for (int p = first; p < last; ++p) {
-        V row;
-        std::memcpy(&row, b + p * 16, sizeof(row));
-        for (int r = 0; r < kRows; ++r) part[r] = part[r] + a[r * kC0 + p] * row;
+      if (left >= first + kStep) {  // the usual case, with a constant number of turns
+        for (int p = 0; p < kStep; ++p) add_products<T, kC0, kRows>(part, a, b, first + p);
+      } else {
+        for (int p = first; p < left; ++p) add_products<T, kC0, kRows>(part, a, b, p);
       }
       for (int r = 0; r < kRows; ++r) sum[r] = sum[r] + part[r];
     }

@@ -84,7 +84,9 @@ def expected(c: Array, call: FixpipeCall, scales: Array, out: Array) -> Array:
         read = base + columns // 16 * call.src_stride * 16 + rows * 16 + columns % 16
         bits = converted(c[read], call, np.broadcast_to(scales, (call.n,)))
         if not call.nz:
-            write = call.dst + size * (p * call.dst_matrix_stride + rows * call.dst_stride + columns)
+            write = call.dst + size * (
+                p * call.dst_matrix_stride + rows * call.dst_stride + columns
+            )
         else:
             group = 8 if call.split else 32 if size == 1 else 16
             # The last 16 columns of 8-bit values are not merged if they are alone.
@@ -125,9 +127,7 @@ def with_quant(
 @pytest.mark.parametrize(("source", "target", "quant"), MODES)
 @pytest.mark.parametrize("relu", [False, True])
 @pytest.mark.parametrize("seed", range(3))
-def test_rows(
-    sim: ModuleType, source: str, target: str, quant: str, relu: bool, seed: int
-) -> None:
+def test_rows(sim: ModuleType, source: str, target: str, quant: str, relu: bool, seed: int) -> None:
     rng = np.random.default_rng([seed, relu])
     m, n, matrices = int(rng.integers(1, 50)), int(rng.integers(1, 90)), int(rng.integers(1, 3))
     stride = n + int(rng.integers(0, 20))
@@ -183,7 +183,9 @@ def test_channel_split(sim: ModuleType) -> None:
 
 def test_atomic_add(sim: ModuleType) -> None:
     rng = np.random.default_rng(5)
-    call = FixpipeCall(target="fp16", n=33, m=20, src_stride=32, dst_stride=40, quant=1, atomic=True)
+    call = FixpipeCall(
+        target="fp16", n=33, m=20, src_stride=32, dst_stride=40, quant=1, atomic=True
+    )
     c = rng.standard_normal(L0C_BYTES // 4).astype(np.float32)
     before = rng.standard_normal((20, 40)).astype(np.float16)
     plain = np.zeros(1600, np.uint8)
@@ -223,8 +225,8 @@ BASE = FixpipeCall(n=16, m=16)
         (replace(BASE, nz=True, to_gm=False, target="fp16", quant=1, dst=16), "dst: L1 address 16"),
         (replace(BASE, m=17), "stores byte 1024 of L0C, which nothing has written"),
         (replace(BASE, m=16, n=17, dst_stride=17), "stores byte 1024 of L0C"),
-        (replace(BASE, src=131008), "of L0C, which has [0, 131072)"),
-        (replace(BASE, dst=4096 - 512), "of GM argument 4, which has"),
+        (replace(BASE, src=131008), "reads outside of the 131072 bytes of L0C"),
+        (replace(BASE, dst=4096 - 512), "writes outside of a buffer of 4096 bytes"),
         (replace(BASE, unit_flag=2), "to be set by a Mmad with unitFlag 3"),
     ],
 )
@@ -256,9 +258,7 @@ def test_nothing_happens_without_rows(sim: ModuleType) -> None:
 
 
 def test_shifting_quantisation_is_not_modelled(sim: ModuleType) -> None:
-    call = replace(
-        BASE, source="int32", target="int8", quant=9, scale_given=True, scale=1 << 36
-    )
+    call = replace(BASE, source="int32", target="int8", quant=9, scale_given=True, scale=1 << 36)
     with pytest.raises(sim.SimulatorBug, match="bit 36"):
         run_fixpipe(sim, call, image(np.zeros(256, np.int32), L0C_BYTES), np.zeros(4096, np.uint8))
 

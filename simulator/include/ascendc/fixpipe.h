@@ -58,16 +58,26 @@ namespace detail {
 
 constexpr ascsim::Quant quant_of(QuantMode_t mode) {
   switch (mode) {
-    case NoQuant: return ascsim::Quant::kNone;
-    case F322F16: return ascsim::Quant::kToFp16;
-    case F322BF16: return ascsim::Quant::kToBf16;
-    case DEQF16: return ascsim::Quant::kDeqFp16;
-    case VDEQF16: return ascsim::Quant::kVecDeqFp16;
-    case QF322B8_PRE: return ascsim::Quant::kToB8;
-    case VQF322B8_PRE: return ascsim::Quant::kVecToB8;
-    case REQ8: return ascsim::Quant::kReqB8;
-    case VREQ8: return ascsim::Quant::kVecReqB8;
-    default: return ascsim::Quant::kOther;
+    case NoQuant:
+      return ascsim::Quant::kNone;
+    case F322F16:
+      return ascsim::Quant::kToFp16;
+    case F322BF16:
+      return ascsim::Quant::kToBf16;
+    case DEQF16:
+      return ascsim::Quant::kDeqFp16;
+    case VDEQF16:
+      return ascsim::Quant::kVecDeqFp16;
+    case QF322B8_PRE:
+      return ascsim::Quant::kToB8;
+    case VQF322B8_PRE:
+      return ascsim::Quant::kVecToB8;
+    case REQ8:
+      return ascsim::Quant::kReqB8;
+    case VREQ8:
+      return ascsim::Quant::kVecReqB8;
+    default:
+      return ascsim::Quant::kOther;
   }
 }
 
@@ -126,8 +136,8 @@ void Fixpipe(const LocalTensor<T>& dst, const LocalTensor<U>& src,
 
 // The ReLU tensor is reserved (documented).
 template <typename T>
-void SetFixPipeConfig(const LocalTensor<T>&, const LocalTensor<T>& quant, bool clear_unit_flags = false,
-                      Site site = Site::here()) {
+void SetFixPipeConfig(const LocalTensor<T>&, const LocalTensor<T>& quant,
+                      bool clear_unit_flags = false, Site site = Site::here()) {
   ascsim::set_fixpipe_scales(quant.operand(), clear_unit_flags, site);
 }
 template <typename T, bool setRelu = false>

@@ -64,10 +64,10 @@ struct LoadData3DParamsV2 {
                      Narrow<uint16_t> channels, Narrow<uint16_t> k_extension,
                      Narrow<uint16_t> m_extension, Narrow<uint16_t> k_start,
                      Narrow<uint16_t> m_start, Narrow<uint8_t> stride_w, Narrow<uint8_t> stride_h,
-                     Narrow<uint8_t> filter_w, Narrow<uint8_t> filter_h,
-                     Narrow<uint8_t> dilation_w, Narrow<uint8_t> dilation_h, bool transpose,
-                     bool small_k, T pad_value, bool filter_size_w = false,
-                     bool filter_size_h = false, bool fmatrix_right = false)
+                     Narrow<uint8_t> filter_w, Narrow<uint8_t> filter_h, Narrow<uint8_t> dilation_w,
+                     Narrow<uint8_t> dilation_h, bool transpose, bool small_k, T pad_value,
+                     bool filter_size_w = false, bool filter_size_h = false,
+                     bool fmatrix_right = false)
       : l1H(l1_h),
         l1W(l1_w),
         channelSize(channels),
@@ -171,9 +171,8 @@ void LoadDataWithTranspose(const LocalTensor<T>& dst, const LocalTensor<T>& src,
   ascsim::load_transposed(dst.operand(), src.operand(), load, site);
 }
 
-inline void SetFmatrix(Narrow<uint16_t> l1_h, Narrow<uint16_t> l1_w,
-                       const uint8_t pads[PAD_SIZE], const FmatrixMode& mode,
-                       Site site = Site::here()) {
+inline void SetFmatrix(Narrow<uint16_t> l1_h, Narrow<uint16_t> l1_w, const uint8_t pads[PAD_SIZE],
+                       const FmatrixMode& mode, Site site = Site::here()) {
   ascsim::set_fmatrix(l1_h.given(), l1_w.given(), {pads[0], pads[1], pads[2], pads[3]},
                       mode == FmatrixMode::FMATRIX_RIGHT, site);
 }

@@ -71,8 +71,8 @@ void Mmad(const LocalTensor<T>& dst, const LocalTensor<U>& fm, const LocalTensor
   call.zero_init = params.cmatrixInitVal;
   call.bias_init = from.memory == ascsim::Memory::kBt;
   call.bias_address = from.address;
-  if (!call.bias_init && (from.memory != ascsim::Memory::kL0c ||
-                          from.address != dst.operand().address)) {
+  if (!call.bias_init &&
+      (from.memory != ascsim::Memory::kL0c || from.address != dst.operand().address)) {
     throw ascsim::SimulatorBug("Mmad: bias outside of BT");
   }
   ascsim::mmad(dst.operand(), fm.operand(), filter.operand(), call, site);

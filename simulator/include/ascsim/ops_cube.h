@@ -18,7 +18,7 @@ struct Load2d {
   int64_t dst_gap = 0;          // from end to start
   int64_t dst_fractal_gap = 0;  // LoadDataWithTranspose: between the fractals of one square
   bool transpose = false;
-  int64_t address_mode = 0;     // 1: the source index falls
+  int64_t address_mode = 0;  // 1: the source index falls
 };
 
 void load_2d(const Operand& to, const Operand& from, const Load2d& load, Site site);

@@ -32,13 +32,20 @@ TPosition position_of(int64_t code) {
 template <typename Run>
 void with_type(int64_t code, Run&& run) {
   switch (code) {
-    case 0: return run(half{});
-    case 1: return run(bfloat16_t{});
-    case 2: return run(float{});
-    case 3: return run(int8_t{});
-    case 4: return run(uint8_t{});
-    case 5: return run(int32_t{});
-    default: return run(int4b_t{});
+    case 0:
+      return run(half{});
+    case 1:
+      return run(bfloat16_t{});
+    case 2:
+      return run(float{});
+    case 3:
+      return run(int8_t{});
+    case 4:
+      return run(uint8_t{});
+    case 5:
+      return run(int32_t{});
+    default:
+      return run(int4b_t{});
   }
 }
 
@@ -193,12 +200,24 @@ extern "C" __global__ __aicore__ void cube_mmad(GM_ADDR a, GM_ADDR a_known, GM_A
     poke(Memory::kL0c, 0, 131072, c, c_known);
     Table p(table);
     switch (p.next()) {
-      case 0: mmad_of<float, half>(p); break;
-      case 1: mmad_of<float, bfloat16_t>(p); break;
-      case 2: mmad_of<float, float>(p); break;
-      case 3: mmad_of<int32_t, int8_t>(p); break;
-      case 4: mmad_of<float, int8_t>(p); break;
-      default: mmad_of<int32_t, int4b_t>(p); break;
+      case 0:
+        mmad_of<float, half>(p);
+        break;
+      case 1:
+        mmad_of<float, bfloat16_t>(p);
+        break;
+      case 2:
+        mmad_of<float, float>(p);
+        break;
+      case 3:
+        mmad_of<int32_t, int8_t>(p);
+        break;
+      case 4:
+        mmad_of<float, int8_t>(p);
+        break;
+      default:
+        mmad_of<int32_t, int4b_t>(p);
+        break;
     }
     peek(Memory::kL0c, 0, 131072, c, c_known);
   }
