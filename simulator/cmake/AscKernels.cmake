@@ -19,7 +19,8 @@ function(asc_add_kernels name)
     target_compile_definitions(${target} PRIVATE ${arg_DEFINITIONS} CATLASS_ARCH=2201
       __NPU_ARCH__=2201 $<IF:$<STREQUAL:${pass},AIC>,__DAV_C220_CUBE__,__DAV_C220_VEC__>)
     # CATLASS includes kernel_operator.h under bisheng only.
-    target_compile_options(${target} PRIVATE -include kernel_operator.h -O1 -g1)
+    target_compile_options(${target} PRIVATE -include kernel_operator.h
+      "$<IF:$<CONFIG:Debug>,-O0;-g,-O1;-g1>")
     target_include_directories(${target} PRIVATE ${arg_INCLUDES})
     target_link_libraries(${target} PRIVATE ascsim)
   endforeach()
