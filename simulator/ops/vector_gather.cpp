@@ -13,8 +13,7 @@ namespace ascsim {
 namespace {
 
 bool inside_ub(const Operand& at, int64_t bytes) {
-  return at.memory == Memory::kUb &&
-         static_cast<int64_t>(at.address) + bytes <= Soc::kUbBytes;
+  return at.memory == Memory::kUb && static_cast<int64_t>(at.address) + bytes <= Soc::kUbBytes;
 }
 
 bool written(const Operand& at, int64_t bytes) {
@@ -30,9 +29,8 @@ void mark(const Operand& at, int64_t bytes, bool known) {
 
 bool require_width(Instruction& i, DType dtype) {
   const int bits = bits_of(dtype);
-  i.require(bits == 16 || bits == 32, Check::kParameter, [&] {
-    return std::string(name_of(dtype)) + ", allowed are types of 16 and 32 bits";
-  });
+  i.require(bits == 16 || bits == 32, Check::kParameter,
+            [&] { return std::string(name_of(dtype)) + ", allowed are types of 16 and 32 bits"; });
   return bits == 16 || bits == 32;
 }
 
@@ -51,13 +49,20 @@ void describe(Instruction& i, VectorClass price, const Operand& dst, const Opera
 // Patterns 1 to 7 of the page.
 bool pattern_bit(int pattern, int64_t element) {
   switch (pattern) {
-    case 1: return element % 2 == 0;
-    case 2: return element % 2 == 1;
-    case 3: return element % 4 == 0;
-    case 4: return element % 4 == 1;
-    case 5: return element % 4 == 2;
-    case 6: return element % 4 == 3;
-    default: return true;
+    case 1:
+      return element % 2 == 0;
+    case 2:
+      return element % 2 == 1;
+    case 3:
+      return element % 4 == 0;
+    case 4:
+      return element % 4 == 1;
+    case 5:
+      return element % 4 == 2;
+    case 6:
+      return element % 4 == 3;
+    default:
+      return true;
   }
 }
 
@@ -89,17 +94,18 @@ void require_mask_gather(Instruction& i, const MaskGather& g) {
   i.require(fits(g.repeats, 65535) && fits(g.src_steps.block, 255) &&
                 fits(g.src_steps.repeat, 65535) && fits(g.mask_step, 255),
             Check::kNarrowing, [&] {
-              return "repeatTimes " + std::to_string(g.repeats) + " (at most 65535), src0BlockStride " +
-                     std::to_string(g.src_steps.block) + " (255), src0RepeatStride " +
-                     std::to_string(g.src_steps.repeat) + " (65535), src1RepeatStride " +
-                     std::to_string(g.mask_step) + " (255)";
+              return "repeatTimes " + std::to_string(g.repeats) +
+                     " (at most 65535), src0BlockStride " + std::to_string(g.src_steps.block) +
+                     " (255), src0RepeatStride " + std::to_string(g.src_steps.repeat) +
+                     " (65535), src1RepeatStride " + std::to_string(g.mask_step) + " (255)";
             });
   i.require(g.pattern >= 0 && g.pattern <= 7, Check::kParameter,
             [&] { return "src1Pattern " + std::to_string(g.pattern) + ", allowed 1 to 7"; });
-  i.require(g.pattern != 0 || bits_of(g.mask.dtype) == bits_of(g.src.dtype), Check::kParameter, [&] {
-    return std::string("a mask of ") + name_of(g.mask.dtype) + " for " + name_of(g.src.dtype) +
-           ", must be as wide";
-  });
+  i.require(g.pattern != 0 || bits_of(g.mask.dtype) == bits_of(g.src.dtype), Check::kParameter,
+            [&] {
+              return std::string("a mask of ") + name_of(g.mask.dtype) + " for " +
+                     name_of(g.src.dtype) + ", must be as wide";
+            });
   i.require(!g.counter || (g.elements > 0 && g.elements <= Soc::kUbBytes), Check::kParameter,
             [&] { return "mask " + std::to_string(g.elements) + " in counter mode"; });
 }
@@ -135,7 +141,8 @@ uint64_t vector_gather_mask(const MaskGather& g, Site site) {
     i.reads(region(g.src, kBlockBytes, static_cast<uint32_t>(blocks),
                    g.src_steps.block * kBlockBytes, repeats, step));
   }
-  if (rest > 0) i.reads(region(element_at(g, 0, blocks * per_block, bytes), rest * bytes, repeats, step));
+  if (rest > 0)
+    i.reads(region(element_at(g, 0, blocks * per_block, bytes), rest * bytes, repeats, step));
   if (g.pattern == 0) {
     i.reads(region(g.mask, (per_repeat + 7) / 8, repeats, g.mask_step * kBlockBytes));
   }
@@ -146,7 +153,8 @@ uint64_t vector_gather_mask(const MaskGather& g, Site site) {
   i.moves_to(region(g.dst, packed));
   // What follows in the last block is undefined (example of the page: "undefined ..undefined").
   if (whole > packed) i.moves_to(region(g.dst.plus_bytes(packed), whole - packed));
-  describe(i, VectorClass::kGatherMask, g.dst, g.src, g.repeats, g.repeats * per_repeat, g.src_steps);
+  describe(i, VectorClass::kGatherMask, g.dst, g.src, g.repeats, g.repeats * per_repeat,
+           g.src_steps);
   if (i.begin(g.src.dtype)) {
     // In place, elements only ever move to lower addresses if repeats do not overlap.
     Operand to = g.dst;
@@ -178,7 +186,8 @@ std::vector<GatherLane> gather_lanes(Instruction& i, const AddressGather& g, con
         uint32_t offset = 0;
         std::memcpy(&offset, machine().pointer(g.offsets.plus_bytes((r * plan.lanes + l) * 4)), 4);
         const Operand from = g.src.plus_bytes(g.base + offset);
-        const bool good = inside_ub(from, bytes) && from.address % static_cast<uint64_t>(bytes) == 0;
+        const bool good =
+            inside_ub(from, bytes) && from.address % static_cast<uint64_t>(bytes) == 0;
         i.require(good || !i.valid(), Check::kParameter, [&] {
           return "offset " + std::to_string(offset) + " of lane " + std::to_string(l) +
                  ", repeat " + std::to_string(r) + " gives UB address " +

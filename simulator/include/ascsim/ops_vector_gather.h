@@ -13,7 +13,7 @@ struct MaskGather {
   Operand dst, src;
   int pattern = 0;  // 1 to 7: a fixed mask; 0: the bits of `mask`
   Operand mask;
-  bool counter = false;      // each repeat takes `elements`, else 256 bytes
+  bool counter = false;  // each repeat takes `elements`, else 256 bytes
   int64_t elements = 0;
   int64_t repeats = 0;
   Steps src_steps;
