@@ -42,6 +42,7 @@ void prepare_temporary(const Selection& s, Site site) {
   temporary.address = static_cast<uint64_t>(Soc::kUbTemporaryBegin);
   {
     Instruction i(Pipe::kV, "Select (reserved UB)", site);
+    i.of_library();
     i.moves_to(region(temporary, kTemporaryBytes - Soc::kReservedBytes));
     VectorWork work;
     work.op = VectorClass::kDuplicate;
