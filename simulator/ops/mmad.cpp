@@ -116,11 +116,11 @@ Scratch& scratch() {
 }
 
 // [k block][n block][16][c0] -> [k block][n block][c0][16]
-template <typename T, typename From>
-void transpose_fractals(const From* from, T* to, int64_t fractals, int64_t c0) {
-  for (int64_t f = 0; f < fractals; ++f, from += 16 * c0, to += 16 * c0) {
-    for (int64_t n = 0; n < 16; ++n) {
-      for (int64_t p = 0; p < c0; ++p) to[p * 16 + n] = static_cast<T>(from[n * c0 + p]);
+template <int kC0, typename T, typename From>
+void transpose_fractals(const From* from, T* to, int64_t fractals) {
+  for (int64_t f = 0; f < fractals; ++f, from += 16 * kC0, to += 16 * kC0) {
+    for (int p = 0; p < kC0; ++p) {
+      for (int n = 0; n < 16; ++n) to[p * 16 + n] = static_cast<T>(from[n * kC0 + p]);
     }
   }
 }
@@ -174,7 +174,11 @@ void multiply_float(DType dtype, const Shape& s, const uint8_t* a, const uint8_t
   buffers.b.resize(static_cast<size_t>(b_count));
   widen(dtype, a, buffers.a.data(), a_count, state);
   widen(dtype, b, buffers.row.data(), b_count, state);
-  transpose_fractals(buffers.row.data(), buffers.b.data(), b_fractals, s.c0);
+  if (s.c0 == 16) {
+    transpose_fractals<16>(buffers.row.data(), buffers.b.data(), b_fractals);
+  } else {
+    transpose_fractals<8>(buffers.row.data(), buffers.b.data(), b_fractals);
+  }
   const int step = dtype != DType::kFp32 ? 16 : state.hf32 ? 8 : 4;
   multiply_tiles(tiles_of(s), static_cast<int>(s.c0), step, buffers.a.data(), buffers.b.data(), c);
 }
@@ -190,7 +194,7 @@ void multiply_int(const Shape& s, const uint8_t* a, const uint8_t* b, int32_t* c
   buffers.ic.assign(static_cast<size_t>(c_count), 0);
   const auto* values = reinterpret_cast<const int8_t*>(a);
   for (int64_t n = 0; n < a_count; ++n) buffers.ia[static_cast<size_t>(n)] = values[n];
-  transpose_fractals(reinterpret_cast<const int8_t*>(b), buffers.ib.data(), b_fractals, s.c0);
+  transpose_fractals<32>(reinterpret_cast<const int8_t*>(b), buffers.ib.data(), b_fractals);
   multiply_tiles(tiles_of(s), buffers.ia.data(), buffers.ib.data(), buffers.ic.data());
   for (int64_t n = 0; n < c_count; ++n) {
     const int64_t sum = int64_t{c[n]} + buffers.ic[static_cast<size_t>(n)];

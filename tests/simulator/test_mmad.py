@@ -6,6 +6,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+
 from simulator.cube import (
     L0_BYTES,
     L0C_BYTES,
