@@ -178,6 +178,7 @@ PYBIND11_MODULE(_ascsim, m) {
                                  bytes[py::str(path.path)] = path.bytes;
                                return bytes;
                              })
+      .def_readonly("peak_records", &ascsim::Timing::peak_records)
       .def_readonly("bound_by", &ascsim::Timing::bound_by)
       .def_readonly("trace", &ascsim::Timing::trace)
       .def_property_readonly("text", &ascsim::Timing::text)

@@ -1,7 +1,7 @@
 // UB has 16 groups of 3 banks of 128 rows x 32 bytes; address bits [8:5] name the group, [17:16]
 // the bank in it. In a cycle a group serves one row read, and a bank one access. Source: page
 // "避免bank冲突" and example bank_conflict_ub, whose eight cases
-// tests/simulator/test_timing_banks.py repeats.
+// tests/simulator/calibration.py repeats.
 //
 // A repeat reads its blocks, as many cycles as the fullest group needs, and writes its result a
 // fixed number of cycles later. A read that meets a write in its bank waits a cycle. The delay is

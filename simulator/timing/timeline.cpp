@@ -82,7 +82,10 @@ class Recorder : public Timeline {
     }
   }
 
-  void turn() override { replay_->run(); }
+  void turn() override {
+    peak_records_ = std::max(peak_records_, replay_->pending());
+    replay_->run();
+  }
   void ended(const Core& core) override { replay_->end_core(core.index()); }
   void finish() override {
     for (const Core* core : cores_) replay_->end_core(core->index());
@@ -193,6 +196,7 @@ class Recorder : public Timeline {
   uint64_t next_base_ = kGmAlignment;
   std::array<uint64_t, kPathCount> path_bytes_{};
   std::string trace_text_;
+  size_t peak_records_ = 0;
 };
 
 void Recorder::add_pipes(Timing& timing, double cycles) const {
@@ -237,6 +241,7 @@ Timing Recorder::result() {
   timing.cycles = replay_->end_time();
   timing.microseconds = timing.cycles / profile_.clock_mhz + profile_.launch_us;
   timing.launch_microseconds = profile_.launch_us;
+  timing.peak_records = peak_records_;
   add_pipes(timing, timing.cycles);
   add_memory(timing, timing.cycles);
   double most = 0;

@@ -215,3 +215,19 @@ def test_full_queue_stops_the_scalar_unit(sim: ModuleType) -> None:
     assert run_one(sim, few) == 1000 + 32 + 17
     # One more: the Mmad is issued only when the second vector instruction has started, at 1000.
     assert run_one(sim, many) == 1000 + 1 + 8 + 60
+
+
+def test_unit_flags_overlap_product_and_store(sim: ModuleType) -> None:
+    """Short products, so that the stores count: with unit flags they run beside the next product."""
+    arguments = [2048, 1536, 256]
+    without = predict(sim, "timing_matmul", 24, [*arguments, 0])
+    with_flags = predict(sim, "timing_matmul", 24, [*arguments, 1])
+    assert with_flags.cycles < 0.9 * without.cycles
+
+
+def test_records_do_not_pile_up(sim: ModuleType) -> None:
+    """Twice the work, the same memory."""
+    short = predict(sim, "timing_attention", 24, [6144, 4096, 512])
+    long = predict(sim, "timing_attention", 24, [6144, 8192, 512])
+    assert 0 < long.peak_records < 1.2 * short.peak_records
+    assert long.peak_records < 72 * 4096

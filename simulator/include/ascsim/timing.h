@@ -30,8 +30,9 @@ struct Timing {
   std::vector<PipeTime> pipes;
   double l2_utilisation = 0, hbm_utilisation = 0;
   std::vector<PathBytes> bytes;
-  std::string bound_by;  // the busiest resource
-  std::string trace;     // Chrome trace JSON, with Options::trace
+  std::string bound_by;       // the busiest resource
+  uint64_t peak_records = 0;  // most instructions that waited to be replayed: what memory went to
+  std::string trace;          // Chrome trace JSON, with Options::trace
 
   std::string text() const;
   std::string json() const;
