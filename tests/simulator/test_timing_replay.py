@@ -218,7 +218,7 @@ def test_full_queue_stops_the_scalar_unit(sim: ModuleType) -> None:
 
 
 def test_unit_flags_overlap_product_and_store(sim: ModuleType) -> None:
-    """Short products, so that the stores count: with unit flags they run beside the next product."""
+    """Short products, so that stores count: unit flags let them run beside the next product."""
     arguments = [2048, 1536, 256]
     without = predict(sim, "timing_matmul", 24, [*arguments, 0])
     with_flags = predict(sim, "timing_matmul", 24, [*arguments, 1])
