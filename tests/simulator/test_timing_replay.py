@@ -227,7 +227,7 @@ def test_unit_flags_overlap_product_and_store(sim: ModuleType) -> None:
 
 def test_records_do_not_pile_up(sim: ModuleType) -> None:
     """Four times the work, about the same memory."""
-    short = predict(sim, "timing_attention", 24, [6144, 4096, 256])
-    long = predict(sim, "timing_attention", 24, [6144, 16384, 256])
+    short = predict(sim, "timing_attention", 24, [6144, 8192, 512])
+    long = predict(sim, "timing_attention", 24, [6144, 32768, 512])
     assert 0 < long.peak_records < 1.5 * short.peak_records
     assert long.peak_records < 72 * 4096
