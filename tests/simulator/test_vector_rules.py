@@ -43,7 +43,7 @@ def one(name: str = "Add", dtype: int = FP32, **fields: Any) -> Case:
     (one(a=16400), "src0: UB address 16400 is not a multiple of 32 bytes"),
     (one("Exp", dst=4), "dst: UB address 4 is not a multiple of 32 bytes"),
     (one(form=COUNT, count=-1), "-1 elements are not in the range of UB"),
-    (one(form=COUNT, count=49152), "which has [0, 196352)"),
+    (one(form=COUNT, count=49152), "reads outside of the 196608 bytes of UB"),
     (one(counter=1), "a number of lanes as mask in counter mode"),
     (one(form=BITS, mask_low=FULL, counter=1), "elements are not in the range of UB"),
 ])  # fmt: skip
