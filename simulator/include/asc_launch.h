@@ -4,8 +4,8 @@
 //   ASC_LAUNCH(scale, block_dim, stream, x, y, n);
 //
 // Under the simulator the call runs the kernel to its end before it returns, so every order that a
-// stream promises holds. It throws ascsim::KernelDefect if a check finds something. Pointers must lie
-// in buffers made known by ascsim::add_buffer.
+// stream promises holds. It throws ascsim::KernelDefect if a check finds something. Pointers must
+// lie in buffers made known by ascsim::add_buffer.
 #pragma once
 
 #if defined(__CCE__)

@@ -21,12 +21,9 @@ std::string site_text(const Site& site) {
 }  // namespace
 
 const char* name_of(MutationKind kind) {
-  static constexpr const char* kNames[] = {"none",
-                                           "remove pair",
-                                           "remove barrier",
-                                           "remove cross-core pair",
-                                           "shift event id",
-                                           "shift buffer"};
+  static constexpr const char* kNames[] = {"none",           "remove pair",
+                                           "remove barrier", "remove cross-core pair",
+                                           "shift event id", "shift buffer"};
   return kNames[static_cast<int>(kind)];
 }
 

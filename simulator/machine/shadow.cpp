@@ -36,8 +36,7 @@ int64_t Shadow::first_undefined(int64_t begin, int64_t length) const {
   while (bit < end) {
     const int64_t offset = bit & 63;
     const int64_t count = std::min<int64_t>(64 - offset, end - bit);
-    const uint64_t missing =
-        ~words_[static_cast<size_t>(bit >> 6)] & (low_bits(count) << offset);
+    const uint64_t missing = ~words_[static_cast<size_t>(bit >> 6)] & (low_bits(count) << offset);
     if (missing != 0) return (bit & ~int64_t{63}) + __builtin_ctzll(missing);
     bit += count;
   }

@@ -15,8 +15,8 @@ const char* name_of(Memory memory) {
 }
 
 const char* name_of(DType dtype) {
-  static constexpr const char* kNames[] = {"none",  "half",   "bfloat16", "float",  "int4",
-                                           "int8",  "uint8",  "int16",    "uint16", "int32",
+  static constexpr const char* kNames[] = {"none",   "half",  "bfloat16", "float",  "int4",
+                                           "int8",   "uint8", "int16",    "uint16", "int32",
                                            "uint32", "int64", "uint64"};
   return kNames[static_cast<int>(dtype)];
 }

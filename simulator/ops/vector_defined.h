@@ -25,7 +25,9 @@ inline void refine_written(const Instruction& i, const VectorPlan& plan, const L
                            std::initializer_list<LaneOperand> sources) {
   if (!i.used_unwritten()) return;
   Machine& m = machine();
-  const auto per_block = [](const LaneOperand& o) { return static_cast<int>(kBlockBytes) / o.bytes; };
+  const auto per_block = [](const LaneOperand& o) {
+    return static_cast<int>(kBlockBytes) / o.bytes;
+  };
   for (int64_t r = 0; r < plan.repeats; ++r) {
     const auto visit = [&](int first, int count) {
       for (int lane = first; lane < first + count; ++lane) {

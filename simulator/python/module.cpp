@@ -188,12 +188,12 @@ PYBIND11_MODULE(_ascsim, m) {
       .def_property_readonly("json", [](const Result& r) { return ascsim::to_json(r.run.reports); })
       .def_property_readonly("mutation_points",
                              [](const Result& r) {
-            py::list points;
-            for (const auto& p : r.run.mutation_points) {
-              points.append(py::make_tuple(p.mutation, p.orders));
-            }
-            return points;
-          })
+                               py::list points;
+                               for (const auto& p : r.run.mutation_points) {
+                                 points.append(py::make_tuple(p.mutation, p.orders));
+                               }
+                               return points;
+                             })
       .def_property_readonly(
           "timing", [](const Result& r) { return r.run.timing.get(); },
           py::return_value_policy::reference_internal);

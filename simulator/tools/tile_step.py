@@ -2,8 +2,8 @@
 
     python simulator/tools/tile_step.py <build folder> [--tiles 64]
 
-A tile step is 128 queries against 128 keys, head dim 128: two Mmads with their loads, two Fixpipes and
-about ten passes of the vector units (tests/simulator/kernels/attention_pipeline.cpp), on one core.
+A tile step is 128 queries against 128 keys, head dim 128: two Mmads with their loads, two Fixpipes
+and about ten passes of the vector units, on one core: attention_pipeline of tests/simulator.
 Prints the best of several runs: milliseconds of this machine, not of an NPU.
 """
 

@@ -61,7 +61,11 @@ CORE_MAY_INCLUDE_HEADER = {
     "reference": {"core_kernels/src/registry/backend.h"},
     "isa": {"core_kernels/src/cpu/microkernel.h"},
     # A launch sets up the observers; what they do inside is theirs.
-    "sim machine": {"simulator/check/hazard.h", "simulator/timing/timeline.h"},
+    "sim machine": {
+        "simulator/check/cache.h",
+        "simulator/check/hazard.h",
+        "simulator/timing/timeline.h",
+    },
     "npu kernels": {
         "core_kernels/include/fa/dtype.h",
         "core_kernels/src/npu/kernel_args.h",
@@ -81,7 +85,7 @@ FOREIGN_HEADERS = {
     "bindings": {"pybind11/", "Python.h"},
     "npu kernels": {"catlass/", "kernel_operator.h"},
     "sim machine": {"sys/mman.h", "ucontext.h"},
-    "sim python": {"pybind11/"},
+    "sim python": {"pybind11/", "sys/mman.h"},
 }
 
 # ISA files are compiled with their own flags: anything shared with other files could be merged by

@@ -13,7 +13,12 @@ PACKAGES = ("packages/flash-attn-npu-v2", "packages/flash-attn-npu-v3")
 # Written in parts so that this file does not match itself.
 _FOLDERS = ("home/\\w", "root/", "Users/\\w", "work/", "tmp/", "opt/(?!cann|ascend)")
 _SETTING = "[\\s=:]+\\S*/"  # the name of the setting alone is no address
-_INDEXES = ("index-url" + _SETTING, "find-links" + _SETTING, "pypi\\." + "org", "files\\.python" + "hosted")
+_INDEXES = (
+    "index-url" + _SETTING,
+    "find-links" + _SETTING,
+    "pypi\\." + "org",
+    "files\\.python" + "hosted",
+)
 HOST_SPECIFIC = re.compile("|".join([*(rf"(?<![\w.]){'/' + f}" for f in _FOLDERS), *_INDEXES]))
 TEXTS = [path for path in tracked() if b"\0" not in path.read_bytes()[:8192]]
 

@@ -38,7 +38,9 @@ def test_attention(sim: ModuleType, cores: int, tiles: int, auto: bool) -> None:
     condition = SCALE * (np.abs(q) @ np.abs(k).T).max(1, keepdims=True)
     bound = 2.0**-11 * (np.abs(expected) + magnitude)
     bound += 2.0**-24 * (np.sqrt(128 * tiles) + 2 * condition) * magnitude
-    bound += 2.0**-25 * np.abs(v).sum(0) / np.exp(scores - scores.max(1, keepdims=True)).sum(
-        1, keepdims=True
+    bound += (
+        2.0**-25
+        * np.abs(v).sum(0)
+        / np.exp(scores - scores.max(1, keepdims=True)).sum(1, keepdims=True)
     )
     assert (np.abs(out - expected) <= 2 * bound).all()

@@ -68,9 +68,7 @@ def test_epilogue(sim: ModuleType, shape: tuple[int, int, int], auto: bool) -> N
     product, d = np.zeros_like(x), np.full_like(x, np.nan)
     options = sim.Options()
     options.auto_barriers = auto
-    result = sim.run(
-        "catlass_matmul_add_fp16", 2, [a, b, x, product, d, *shape], [3, 4], options
-    )
+    result = sim.run("catlass_matmul_add_fp16", 2, [a, b, x, product, d, *shape], [3, 4], options)
     assert result.reports == [], "\n".join(result.reports)
     c64 = a64 @ b64
     d64 = c64 + x

@@ -1,6 +1,6 @@
-"""Every deliberate defect of four kernels is noticed, but for those listed with a reason.
+"""Every deliberate defect of five kernels is noticed, but for those listed with a reason.
 
-equivalent_mutants.txt holds the list: defects that change no order and no result in the run at hand.
+equivalent_mutants.txt holds the list: defects that change no order and no result in this run.
 docs/simulator/mutations.md explains the kinds. A listed defect that is noticed fails as well.
 """
 

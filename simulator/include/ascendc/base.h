@@ -167,10 +167,20 @@ enum class RoundMode {
 enum class MaskMode : uint8_t { NORMAL = 0, COUNTER };
 enum class CMPMODE { LT = 0, GT, EQ, LE, GE, NE };
 enum class SELMODE { VSEL_CMPMASK_SPR = 0, VSEL_TENSOR_SCALAR_MODE, VSEL_TENSOR_TENSOR_MODE };
-enum class ReduceOrder { ORDER_VALUE_INDEX = 0, ORDER_INDEX_VALUE, ORDER_ONLY_VALUE, ORDER_ONLY_INDEX };
+enum class ReduceOrder {
+  ORDER_VALUE_INDEX = 0,
+  ORDER_INDEX_VALUE,
+  ORDER_ONLY_VALUE,
+  ORDER_ONLY_INDEX
+};
 enum class CacheLine : uint64_t { SINGLE_CACHE_LINE = 0, ENTIRE_DATA_CACHE };
 enum class DcciDst : uint64_t { CACHELINE_ALL = 0, CACHELINE_UB, CACHELINE_OUT, CACHELINE_ATOMIC };
-enum class CacheMode { CACHE_MODE_DISABLE = 0, CACHE_MODE_NORMAL = 1, CACHE_MODE_LAST = 2, CACHE_MODE_PERSISTENT = 4 };
+enum class CacheMode {
+  CACHE_MODE_DISABLE = 0,
+  CACHE_MODE_NORMAL = 1,
+  CACHE_MODE_LAST = 2,
+  CACHE_MODE_PERSISTENT = 4
+};
 enum class CacheRwMode { READ = 1, WRITE = 2, RW = 3 };
 enum class FmatrixMode : uint8_t { FMATRIX_LEFT = 0, FMATRIX_RIGHT = 1 };
 enum class CO2Layout : uint8_t { NZ = 0, ROW_MAJOR, COLUMN_MAJOR };
@@ -193,18 +203,28 @@ struct IsSameType {
 template <typename T>
 constexpr ascsim::DType dtype_of() {
   using ascsim::DType;
-  if constexpr (std::is_same_v<T, half>) return DType::kFp16;
-  else if constexpr (std::is_same_v<T, bfloat16_t>) return DType::kBf16;
-  else if constexpr (std::is_same_v<T, float>) return DType::kFp32;
-  else if constexpr (std::is_same_v<T, int4b_t>) return DType::kInt4;
-  else if constexpr (std::is_same_v<T, bool>) return DType::kUint8;
-  else if constexpr (std::is_same_v<T, double>) return DType::kUint64;  // moves only
+  if constexpr (std::is_same_v<T, half>)
+    return DType::kFp16;
+  else if constexpr (std::is_same_v<T, bfloat16_t>)
+    return DType::kBf16;
+  else if constexpr (std::is_same_v<T, float>)
+    return DType::kFp32;
+  else if constexpr (std::is_same_v<T, int4b_t>)
+    return DType::kInt4;
+  else if constexpr (std::is_same_v<T, bool>)
+    return DType::kUint8;
+  else if constexpr (std::is_same_v<T, double>)
+    return DType::kUint64;  // moves only
   else if constexpr (std::is_integral_v<T> && std::is_signed_v<T>) {
-    return sizeof(T) == 1 ? DType::kInt8 : sizeof(T) == 2 ? DType::kInt16
-         : sizeof(T) == 4 ? DType::kInt32 : DType::kInt64;
+    return sizeof(T) == 1   ? DType::kInt8
+           : sizeof(T) == 2 ? DType::kInt16
+           : sizeof(T) == 4 ? DType::kInt32
+                            : DType::kInt64;
   } else if constexpr (std::is_integral_v<T>) {
-    return sizeof(T) == 1 ? DType::kUint8 : sizeof(T) == 2 ? DType::kUint16
-         : sizeof(T) == 4 ? DType::kUint32 : DType::kUint64;
+    return sizeof(T) == 1   ? DType::kUint8
+           : sizeof(T) == 2 ? DType::kUint16
+           : sizeof(T) == 4 ? DType::kUint32
+                            : DType::kUint64;
   } else {
     return DType::kNone;
   }
@@ -213,32 +233,48 @@ constexpr ascsim::DType dtype_of() {
 constexpr ascsim::Pipe pipe_of(pipe_t pipe) {
   using ascsim::Pipe;
   switch (pipe) {
-    case PIPE_S: return Pipe::kS;
-    case PIPE_V: return Pipe::kV;
-    case PIPE_M: return Pipe::kM;
-    case PIPE_MTE1: return Pipe::kMte1;
-    case PIPE_MTE2: return Pipe::kMte2;
-    case PIPE_MTE3: return Pipe::kMte3;
-    case PIPE_FIX: return Pipe::kFix;
-    default: return Pipe::kAll;
+    case PIPE_S:
+      return Pipe::kS;
+    case PIPE_V:
+      return Pipe::kV;
+    case PIPE_M:
+      return Pipe::kM;
+    case PIPE_MTE1:
+      return Pipe::kMte1;
+    case PIPE_MTE2:
+      return Pipe::kMte2;
+    case PIPE_MTE3:
+      return Pipe::kMte3;
+    case PIPE_FIX:
+      return Pipe::kFix;
+    default:
+      return Pipe::kAll;
   }
 }
 
 constexpr ascsim::Memory memory_of(TPosition position) {
   using ascsim::Memory;
   switch (position) {
-    case TPosition::GM: return Memory::kGm;
+    case TPosition::GM:
+      return Memory::kGm;
     case TPosition::A1:
     case TPosition::B1:
     case TPosition::C1:
     case TPosition::TSCM:
-    case TPosition::SHM: return Memory::kL1;
-    case TPosition::A2: return Memory::kL0a;
-    case TPosition::B2: return Memory::kL0b;
-    case TPosition::CO1: return Memory::kL0c;
-    case TPosition::C2: return Memory::kBt;
-    case TPosition::C2PIPE2GM: return Memory::kFb;
-    default: return Memory::kUb;
+    case TPosition::SHM:
+      return Memory::kL1;
+    case TPosition::A2:
+      return Memory::kL0a;
+    case TPosition::B2:
+      return Memory::kL0b;
+    case TPosition::CO1:
+      return Memory::kL0c;
+    case TPosition::C2:
+      return Memory::kBt;
+    case TPosition::C2PIPE2GM:
+      return Memory::kFb;
+    default:
+      return Memory::kUb;
   }
 }
 

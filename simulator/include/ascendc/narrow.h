@@ -21,9 +21,18 @@ class Narrow {
     return given_ >= static_cast<int64_t>(std::numeric_limits<T>::min()) &&
            given_ <= static_cast<int64_t>(std::numeric_limits<T>::max());
   }
-  constexpr Narrow& operator+=(int64_t v) { given_ += v; return *this; }
-  constexpr Narrow& operator-=(int64_t v) { given_ -= v; return *this; }
-  constexpr Narrow& operator*=(int64_t v) { given_ *= v; return *this; }
+  constexpr Narrow& operator+=(int64_t v) {
+    given_ += v;
+    return *this;
+  }
+  constexpr Narrow& operator-=(int64_t v) {
+    given_ -= v;
+    return *this;
+  }
+  constexpr Narrow& operator*=(int64_t v) {
+    given_ *= v;
+    return *this;
+  }
 
  private:
   int64_t given_ = 0;

@@ -8,12 +8,13 @@ namespace AscendC {
 
 using ascsim::Site;
 
-#define ASCSIM_EVENTS(X)                                                                       \
-  X(MTE2, MTE1) X(MTE1, MTE2) X(MTE1, M) X(M, MTE1) X(MTE2, V) X(V, MTE2) X(MTE3, V)           \
-  X(V, MTE3) X(M, V) X(V, M) X(V, V) X(MTE3, MTE1) X(MTE1, MTE3) X(MTE1, V) X(MTE2, M)         \
-  X(M, MTE2) X(V, MTE1) X(M, FIX) X(FIX, M) X(MTE3, MTE2) X(MTE2, MTE3) X(S, V) X(V, S)        \
-  X(S, MTE2) X(MTE2, S) X(S, MTE3) X(MTE3, S) X(MTE2, FIX) X(FIX, MTE2) X(FIX, S) X(M, S)      \
-  X(FIX, MTE3) X(MTE1, FIX) X(FIX, MTE1) X(FIX, FIX)
+#define ASCSIM_EVENTS(X)                                                                          \
+  X(MTE2, MTE1)                                                                                   \
+  X(MTE1, MTE2) X(MTE1, M) X(M, MTE1) X(MTE2, V) X(V, MTE2) X(MTE3, V) X(V, MTE3) X(M, V) X(V, M) \
+      X(V, V) X(MTE3, MTE1) X(MTE1, MTE3) X(MTE1, V) X(MTE2, M) X(M, MTE2) X(V, MTE1) X(M, FIX)   \
+          X(FIX, M) X(MTE3, MTE2) X(MTE2, MTE3) X(S, V) X(V, S) X(S, MTE2) X(MTE2, S) X(S, MTE3)  \
+              X(MTE3, S) X(MTE2, FIX) X(FIX, MTE2) X(FIX, S) X(M, S) X(FIX, MTE3) X(MTE1, FIX)    \
+                  X(FIX, MTE1) X(FIX, FIX)
 
 enum class HardEvent : uint8_t {
 #define ASCSIM_EVENT(from, to) from##_##to,
@@ -64,7 +65,9 @@ void CrossCoreWaitFlag(uint16_t flag, Site site = Site::here()) {
 }
 
 inline int64_t GetBlockNum() { return ascsim::machine().blocks(); }
-inline int64_t GetSubBlockNum() { return g_coreType == AIC ? 1 : ascsim::machine().aiv_per_block(); }
+inline int64_t GetSubBlockNum() {
+  return g_coreType == AIC ? 1 : ascsim::machine().aiv_per_block();
+}
 inline int64_t GetTaskRation() { return GetSubBlockNum(); }
 inline int64_t GetSubBlockIdx() { return ascsim::machine().current().sub_block(); }
 inline int64_t GetBlockIdx() {

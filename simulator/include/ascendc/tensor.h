@@ -39,8 +39,8 @@ class LocalTensor {
   LocalTensor<U> ReinterpretCast() const {
     TBuffAddr address = address_;
     if constexpr (std::is_same_v<T, uint8_t> && !std::is_same_v<U, uint8_t>) {
-      address.bufferAddr = LocalTensor<U>::buffer_at(static_cast<TPosition>(address.logicPos),
-                                                     address.bufferAddr);
+      address.bufferAddr =
+          LocalTensor<U>::buffer_at(static_cast<TPosition>(address.logicPos), address.bufferAddr);
     }
     LocalTensor<U> other;
     other.SetAddr(address);
@@ -75,8 +75,8 @@ class LocalTensor {
     ascsim::Operand at;
     at.memory = memory_of(static_cast<TPosition>(address_.logicPos));
     at.dtype = dtype_of<T>();
-    at.address = address_.bufferAddr +
-                 static_cast<uint64_t>(ascsim::bytes_of(dtype_of<T>(), offset));
+    at.address =
+        address_.bufferAddr + static_cast<uint64_t>(ascsim::bytes_of(dtype_of<T>(), offset));
     return at;
   }
 
@@ -87,8 +87,7 @@ class LocalTensor {
   // Raw bytes are a whole memory to be divided, not a buffer.
   static uint32_t buffer_at(TPosition position, uint32_t address) {
     if constexpr (std::is_same_v<T, uint8_t>) return address;
-    return static_cast<uint32_t>(
-        ascsim::machine().buffer_address(memory_of(position), address));
+    return static_cast<uint32_t>(ascsim::machine().buffer_address(memory_of(position), address));
   }
 
   TBuffAddr address_;
@@ -109,8 +108,8 @@ class GlobalTensor {
 
   GlobalTensor operator[](uint64_t offset) const {
     GlobalTensor moved = *this;
-    moved.address_ += static_cast<uint64_t>(
-        ascsim::bytes_of(dtype_of<T>(), static_cast<int64_t>(offset)));
+    moved.address_ +=
+        static_cast<uint64_t>(ascsim::bytes_of(dtype_of<T>(), static_cast<int64_t>(offset)));
     return moved;
   }
   template <typename U>
@@ -134,7 +133,9 @@ class GlobalTensor {
   }
   uint64_t GetSize() const { return size_; }
   template <CacheRwMode mode = CacheRwMode::RW>
-  void SetL2CacheHint(CacheMode hint) { cached_ = hint != CacheMode::CACHE_MODE_DISABLE; }
+  void SetL2CacheHint(CacheMode hint) {
+    cached_ = hint != CacheMode::CACHE_MODE_DISABLE;
+  }
 
   // For the simulator.
   bool cached() const { return cached_; }
@@ -148,8 +149,8 @@ class GlobalTensor {
     at.memory = ascsim::Memory::kGm;
     at.dtype = dtype_of<T>();
     at.buffer = buffer_;
-    at.address = address_ + static_cast<uint64_t>(ascsim::bytes_of(
-                                dtype_of<T>(), static_cast<int64_t>(offset)));
+    at.address = address_ + static_cast<uint64_t>(
+                                ascsim::bytes_of(dtype_of<T>(), static_cast<int64_t>(offset)));
     return at;
   }
 

@@ -1,5 +1,5 @@
-// TPipe and TBuf as far as static buffer plans need them: one buffer after the other in each memory.
-// Queues (TQue) are not modelled; kernels place their own flags.
+// TPipe and TBuf as far as static buffer plans need them: one buffer after the other in each
+// memory. Queues (TQue) are not modelled; kernels place their own flags.
 #pragma once
 
 #include <array>
@@ -15,7 +15,9 @@ template <TPosition position = TPosition::VECCALC>
 class TBuf {
  public:
   template <typename T>
-  LocalTensor<T> Get() const { return Get<T>(bytes_ / sizeof(T)); }
+  LocalTensor<T> Get() const {
+    return Get<T>(bytes_ / sizeof(T));
+  }
   template <typename T>
   LocalTensor<T> Get(uint32_t elements) const {
     return LocalTensor<T>(position, begin_, elements);
@@ -30,7 +32,9 @@ class TBuf {
 class TPipe {
  public:
   TPipe() { current_ = this; }
-  ~TPipe() { if (current_ == this) current_ = nullptr; }
+  ~TPipe() {
+    if (current_ == this) current_ = nullptr;
+  }
 
   template <TPosition position>
   bool InitBuffer(TBuf<position>& buffer, uint32_t bytes) {

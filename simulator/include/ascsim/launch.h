@@ -51,7 +51,7 @@ struct GmDeclaration {
 struct RunResult {
   std::vector<Report> reports;
   std::vector<MutationPoint> mutation_points;  // with Options::mutation_points
-  std::unique_ptr<Timing> timing;  // with Options::timing
+  std::unique_ptr<Timing> timing;              // with Options::timing
 };
 
 // Runs a kernel on `blocks` cores until it ends. Buffers not declared are out of bounds.

@@ -1,7 +1,7 @@
 // One deliberate defect in a run: proves that the checks would find it.
 //
-// Synchronisation and buffers all pass through the machine, so a kernel is changed while it runs and
-// needs no second build. A source line stands for what it does in all its executions.
+// Synchronisation and buffers all pass through the machine, so a kernel is changed while it runs
+// and needs no second build. A source line stands for what it does in all its executions.
 #pragma once
 
 #include <cstdint>

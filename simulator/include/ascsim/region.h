@@ -10,9 +10,9 @@ namespace ascsim {
 // `length` bytes at base + i * stride[0] + j * stride[1] for all i < count[0], j < count[1].
 struct Region {
   Memory memory = Memory::kUb;
-  bool values = true;   // false: the bytes are only moved, so they may be unwritten ones
+  bool values = true;    // false: the bytes are only moved, so they may be unwritten ones
   bool updated = false;  // of a write: read-modify-write by an atomic move
-  int32_t buffer = -1;  // GM only
+  int32_t buffer = -1;   // GM only
   uint64_t base = 0;
   uint32_t length = 0;
   uint32_t count[2] = {1, 1};

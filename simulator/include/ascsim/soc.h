@@ -11,7 +11,7 @@
 namespace ascsim {
 
 struct Soc {
-  static constexpr int kMaxCores = 24;     // AI cores of the largest variant: 1 AIC + 2 AIV each
+  static constexpr int kMaxCores = 24;  // AI cores of the largest variant: 1 AIC + 2 AIV each
   static constexpr int kAivPerCore = 2;
   static constexpr int64_t kUbBytes = 192 * 1024;
   static constexpr int64_t kL1Bytes = 512 * 1024;
@@ -33,14 +33,22 @@ struct Soc {
 
 constexpr int64_t capacity_of(Memory memory) {
   switch (memory) {
-    case Memory::kGm: return INT64_MAX;
-    case Memory::kUb: return Soc::kUbBytes;
-    case Memory::kL1: return Soc::kL1Bytes;
-    case Memory::kL0a: return Soc::kL0aBytes;
-    case Memory::kL0b: return Soc::kL0bBytes;
-    case Memory::kL0c: return Soc::kL0cBytes;
-    case Memory::kBt: return Soc::kBtBytes;
-    case Memory::kFb: return Soc::kFbBytes;
+    case Memory::kGm:
+      return INT64_MAX;
+    case Memory::kUb:
+      return Soc::kUbBytes;
+    case Memory::kL1:
+      return Soc::kL1Bytes;
+    case Memory::kL0a:
+      return Soc::kL0aBytes;
+    case Memory::kL0b:
+      return Soc::kL0bBytes;
+    case Memory::kL0c:
+      return Soc::kL0cBytes;
+    case Memory::kBt:
+      return Soc::kBtBytes;
+    case Memory::kFb:
+      return Soc::kFbBytes;
   }
   return 0;
 }

@@ -32,19 +32,25 @@ enum class DType : uint8_t {
 
 constexpr int bits_of(DType dtype) {
   switch (dtype) {
-    case DType::kNone: return 0;
-    case DType::kInt4: return 4;
+    case DType::kNone:
+      return 0;
+    case DType::kInt4:
+      return 4;
     case DType::kInt8:
-    case DType::kUint8: return 8;
+    case DType::kUint8:
+      return 8;
     case DType::kFp16:
     case DType::kBf16:
     case DType::kInt16:
-    case DType::kUint16: return 16;
+    case DType::kUint16:
+      return 16;
     case DType::kFp32:
     case DType::kInt32:
-    case DType::kUint32: return 32;
+    case DType::kUint32:
+      return 32;
     case DType::kInt64:
-    case DType::kUint64: return 64;
+    case DType::kUint64:
+      return 64;
   }
   return 0;
 }

@@ -85,22 +85,22 @@ struct MoveWork {  // MTE2, MTE3
   MovePath path = MovePath::kGmToUb;
   bool nd2nz = false;
   bool atomic = false;
-  bool cached = true;         // false: L2 is passed by (SetL2CacheHint)
-  uint32_t runs = 0;          // contiguous pieces in GM
-  uint32_t run_bytes = 0;     // bytes of one piece
-  int64_t run_stride = 0;     // bytes from the start of a piece to the next in GM
+  bool cached = true;      // false: L2 is passed by (SetL2CacheHint)
+  uint32_t runs = 0;       // contiguous pieces in GM
+  uint32_t run_bytes = 0;  // bytes of one piece
+  int64_t run_stride = 0;  // bytes from the start of a piece to the next in GM
   uint64_t gm_address = 0;
 };
 
 struct FixpipeWork {
-  bool to_gm = true;   // false: to L1
+  bool to_gm = true;  // false: to L1
   bool nz2nd = false;
   bool atomic = false;
   uint8_t out_bytes = 2;  // of one element
   uint16_t m = 0, n = 0, matrices = 1;
   uint8_t unit_flag = 0;
   uint32_t l0c_address = 0;
-  uint64_t gm_address = 0;   // the same meaning as in MoveWork when to_gm
+  uint64_t gm_address = 0;  // the same meaning as in MoveWork when to_gm
   uint32_t run_bytes = 0, runs = 0;
   int64_t run_stride = 0;
 };

@@ -1,10 +1,11 @@
-// D = A * B + X: CATLASS's matmul on the AIC, its element-wise epilogue on the AIVs, joined by flags.
+// D = A * B + X: CATLASS's matmul on the AIC, its element-wise epilogue on the AIVs, joined by
+// flags.
 #include "kernel_operator.h"
 
-#include "catlass/catlass.hpp"
 #include "catlass/arch/arch.hpp"
 #include "catlass/arch/cross_core_sync.hpp"
 #include "catlass/arch/resource.hpp"
+#include "catlass/catlass.hpp"
 #include "catlass/epilogue/block/block_epilogue.hpp"
 #include "catlass/epilogue/dispatch_policy.hpp"
 #include "catlass/epilogue/tile/tile_copy.hpp"
@@ -21,7 +22,8 @@ using namespace Catlass;
 using Arch::AtlasA2;
 using layout::RowMajor;
 
-constexpr uint32_t kComputeLength = 8192;  // elements of one AIV's half block: 64 x 128 / 2, doubled
+constexpr uint32_t kComputeLength =
+    8192;  // elements of one AIV's half block: 64 x 128 / 2, doubled
 
 template <class Element>
 struct MatmulAdd {
@@ -32,9 +34,8 @@ struct MatmulAdd {
       Gemm::Block::BlockMmad<Gemm::MmadAtlasA2Pingpong<true>, L1Tile, L0Tile, Type, Type, Type>;
   using Add = Epilogue::Tile::TileElemWiseAdd<AtlasA2, Type, kComputeLength>;
   using Copy = Epilogue::Tile::TileCopy<AtlasA2, Type, Type, Type>;
-  using BlockEpilogue =
-      Epilogue::Block::BlockEpilogue<Epilogue::EpilogueAtlasA2ElemWiseOneSource, Type, Type, Type,
-                                     Add, Copy>;
+  using BlockEpilogue = Epilogue::Block::BlockEpilogue<Epilogue::EpilogueAtlasA2ElemWiseOneSource,
+                                                       Type, Type, Type, Add, Copy>;
   using Scheduler = Gemm::Block::GemmIdentityBlockSwizzle<3, 1>;
 
   GemmCoord shape;
@@ -89,16 +90,16 @@ struct MatmulAdd {
 
 }  // namespace
 
-#define MATMUL_ADD(name, Element)                                                                \
-  extern "C" __global__ __aicore__ void name(GM_ADDR a, GM_ADDR b, GM_ADDR x, GM_ADDR product,   \
-                                             GM_ADDR d, uint32_t m, uint32_t n, uint32_t k) {    \
-    MatmulAdd<Element> kernel(GemmCoord{m, n, k});                                               \
-    if ASCEND_IS_AIC {                                                                           \
-      kernel.multiply(a, b, product);                                                            \
-    } else {                                                                                     \
-      kernel.add(product, x, d);                                                                 \
-    }                                                                                            \
-  }                                                                                              \
+#define MATMUL_ADD(name, Element)                                                              \
+  extern "C" __global__ __aicore__ void name(GM_ADDR a, GM_ADDR b, GM_ADDR x, GM_ADDR product, \
+                                             GM_ADDR d, uint32_t m, uint32_t n, uint32_t k) {  \
+    MatmulAdd<Element> kernel(GemmCoord{m, n, k});                                             \
+    if ASCEND_IS_AIC {                                                                         \
+      kernel.multiply(a, b, product);                                                          \
+    } else {                                                                                   \
+      kernel.add(product, x, d);                                                               \
+    }                                                                                          \
+  }                                                                                            \
   ASC_KERNEL(name, ascsim::KernelKind::kMix);
 
 MATMUL_ADD(catlass_matmul_add_fp16, half)

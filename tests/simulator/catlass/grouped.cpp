@@ -3,9 +3,9 @@
 // sizes: one {m, n, k} of uint32 per group; the matrices lie one behind the other.
 #include "kernel_operator.h"
 
-#include "catlass/catlass.hpp"
 #include "catlass/arch/arch.hpp"
 #include "catlass/arch/resource.hpp"
+#include "catlass/catlass.hpp"
 #include "catlass/gemm/block/block_mmad.hpp"
 #include "catlass/gemm/block/block_swizzle.hpp"
 #include "catlass/gemm/dispatch_policy.hpp"
@@ -53,9 +53,9 @@ __aicore__ void grouped(GM_ADDR gm_a, GM_ADDR gm_b, GM_ADDR gm_c, GM_ADDR gm_siz
       const MatrixCoord a_at{at.m() * L1Tile::M, at.k() * L1Tile::K};
       const MatrixCoord b_at{at.k() * L1Tile::K, at.n() * L1Tile::N};
       const MatrixCoord c_at{at.m() * L1Tile::M, at.n() * L1Tile::N};
-      block(a[a_begin + layout_a.GetOffset(a_at)], layout_a,
-            b[b_begin + layout_b.GetOffset(b_at)], layout_b,
-            c[c_begin + layout_c.GetOffset(c_at)], layout_c, scheduler.GetActualBlockShape(at));
+      block(a[a_begin + layout_a.GetOffset(a_at)], layout_a, b[b_begin + layout_b.GetOffset(b_at)],
+            layout_b, c[c_begin + layout_c.GetOffset(c_at)], layout_c,
+            scheduler.GetActualBlockShape(at));
     }
     a_begin += static_cast<uint64_t>(shape.m()) * shape.k();
     b_begin += static_cast<uint64_t>(shape.k()) * shape.n();

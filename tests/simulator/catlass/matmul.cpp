@@ -1,9 +1,10 @@
-// CATLASS's block-level matmuls under main functions of our own: C = A * B on as many cores as asked.
+// CATLASS's block-level matmuls under main functions of our own: C = A * B on as many cores as
+// asked.
 #include "kernel_operator.h"
 
-#include "catlass/catlass.hpp"
 #include "catlass/arch/arch.hpp"
 #include "catlass/arch/resource.hpp"
+#include "catlass/catlass.hpp"
 #include "catlass/gemm/block/block_mmad.hpp"
 #include "catlass/gemm/block/block_swizzle.hpp"
 #include "catlass/gemm/dispatch_policy.hpp"
@@ -76,8 +77,7 @@ __aicore__ void run_preload(M& matmul) {
   for (uint32_t i = first; i < blocks; i += AscendC::GetBlockNum()) {
     const bool more = i + AscendC::GetBlockNum() < blocks;
     const GemmCoord at = matmul.scheduler.GetBlockCoord(i);
-    const GemmCoord next =
-        more ? matmul.scheduler.GetBlockCoord(i + AscendC::GetBlockNum()) : at;
+    const GemmCoord next = more ? matmul.scheduler.GetBlockCoord(i + AscendC::GetBlockNum()) : at;
     block(matmul.a_of(at), matmul.layout_a, matmul.b_of(at), matmul.layout_b, matmul.c_of(at),
           matmul.layout_c, matmul.a_of(next), matmul.b_of(next),
           matmul.scheduler.GetActualBlockShape(at), matmul.scheduler.GetActualBlockShape(next),
@@ -93,18 +93,18 @@ using LargeL0 = GemmShape<128, 256, 64>;
 
 }  // namespace
 
-#define MATMUL(name, run, Element, LayoutA, LayoutB, Policy, L1, L0)                             \
-  extern "C" __global__ __aicore__ void name(GM_ADDR a, GM_ADDR b, GM_ADDR c, uint32_t m,        \
-                                             uint32_t n, uint32_t k) {                           \
-    Matmul<Element, LayoutA, LayoutB, Policy, L1, L0> matmul(a, b, c, GemmCoord{m, n, k});       \
-    run(matmul);                                                                                 \
-  }                                                                                              \
+#define MATMUL(name, run, Element, LayoutA, LayoutB, Policy, L1, L0)                       \
+  extern "C" __global__ __aicore__ void name(GM_ADDR a, GM_ADDR b, GM_ADDR c, uint32_t m,  \
+                                             uint32_t n, uint32_t k) {                     \
+    Matmul<Element, LayoutA, LayoutB, Policy, L1, L0> matmul(a, b, c, GemmCoord{m, n, k}); \
+    run(matmul);                                                                           \
+  }                                                                                        \
   ASC_KERNEL(name, ascsim::KernelKind::kCube);
 
-#define LAYOUTS(prefix, run, Element, Policy)                                                    \
-  MATMUL(prefix##_rr, run, Element, RowMajor, RowMajor, Policy, SmallL1, SmallL0)                \
-  MATMUL(prefix##_rc, run, Element, RowMajor, ColumnMajor, Policy, SmallL1, SmallL0)             \
-  MATMUL(prefix##_cr, run, Element, ColumnMajor, RowMajor, Policy, SmallL1, SmallL0)             \
+#define LAYOUTS(prefix, run, Element, Policy)                                        \
+  MATMUL(prefix##_rr, run, Element, RowMajor, RowMajor, Policy, SmallL1, SmallL0)    \
+  MATMUL(prefix##_rc, run, Element, RowMajor, ColumnMajor, Policy, SmallL1, SmallL0) \
+  MATMUL(prefix##_cr, run, Element, ColumnMajor, RowMajor, Policy, SmallL1, SmallL0) \
   MATMUL(prefix##_cc, run, Element, ColumnMajor, ColumnMajor, Policy, SmallL1, SmallL0)
 
 LAYOUTS(catlass_pingpong_fp16, run_plain, half, Gemm::MmadAtlasA2Pingpong<false>)

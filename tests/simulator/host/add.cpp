@@ -12,8 +12,10 @@ int main(int argc, char** argv) {
   const size_t n = 16 * 2048;
   std::vector<float> x(n, 1.5f), y(n, 2.0f), z(n);
   for (auto* v : {&x, &y, &z}) {
-    ascsim::add_buffer(v == &x ? "x" : v == &y ? "y" : "z", v->data(),
-                       static_cast<int64_t>(n * sizeof(float)), v != &z);
+    ascsim::add_buffer(v == &x   ? "x"
+                       : v == &y ? "y"
+                                 : "z",
+                       v->data(), static_cast<int64_t>(n * sizeof(float)), v != &z);
   }
   void* stream = nullptr;
   try {

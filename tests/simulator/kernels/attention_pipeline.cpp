@@ -4,15 +4,15 @@
 //   AIC: QK(0), then per tile i: QK(i+1), wait P(i), PV(i)
 //   AIV: per tile i: wait QK(i), softmax -> P(i); wait PV(i-1), O = O * alpha + PV(i-1)
 //
-// Two slots of scores, probabilities and partial outputs are enough: the flags that hand a tile over
-// also say that its slot of two tiles ago has been read.
+// Two slots of scores, probabilities and partial outputs are enough: the flags that hand a tile
+// over also say that its slot of two tiles ago has been read.
 #include "kernel_operator.h"
 
 using namespace AscendC;
 
 namespace {
 
-constexpr uint32_t kTile = 128;            // query rows, keys of a tile, head dim
+constexpr uint32_t kTile = 128;  // query rows, keys of a tile, head dim
 constexpr uint32_t kElements = kTile * kTile;
 constexpr uint32_t kFractals = kTile / 16;  // along one side of a tile
 constexpr uint32_t kRows = kTile / 2;       // of one AIV
@@ -95,8 +95,7 @@ class Cube {
     to_l0a(l0a_[l0_], l1_q_);
     WaitFlag<HardEvent::MTE2_MTE1>(kKeySlot + slot);
     // K by rows is B by columns: its fractals lie in L1 as L0B wants them.
-    LoadData(l0b_[l0_], l1_k_[slot],
-             LoadData2DParams(0, kFractals * kFractals, 1, 0, 0, false, 0));
+    LoadData(l0b_[l0_], l1_k_[slot], LoadData2DParams(0, kFractals * kFractals, 1, 0, 0, false, 0));
     SetFlag<HardEvent::MTE1_MTE2>(kKeySlot + slot);
     multiply();
     store(workspace_.scores[slot * kElements]);

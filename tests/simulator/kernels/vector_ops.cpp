@@ -112,8 +112,9 @@ void one_type(const Case& c) {
   const auto d = at<T>(c.dst), a = at<T>(c.a), b = at<T>(c.b);
   const T s = scalar_of<T>(c);
   switch (c.op) {
-  BINARY(Add)
-  BINARY(Sub) BINARY(Mul) BINARY(Div) BINARY(Max) BINARY(Min) BINARY(And) BINARY(Or) BINARY(AddRelu)
+    BINARY(Add)
+  BINARY(Sub)
+  BINARY(Mul) BINARY(Div) BINARY(Max) BINARY(Min) BINARY(And) BINARY(Or) BINARY(AddRelu)
       BINARY(SubRelu) BINARY(FusedMulAdd) BINARY(MulAddRelu) UNARY(Abs) UNARY(Relu) UNARY(Exp)
           UNARY(Ln) UNARY(Sqrt) UNARY(Rsqrt) UNARY(Reciprocal) UNARY(Not) SCALAR(Adds) SCALAR(Muls)
               SCALAR(Maxs) SCALAR(Mins) SCALAR(LeakyRelu) SCALAR(ShiftLeft)
