@@ -1,6 +1,6 @@
 // Rounding of the Cast instruction.
 //
-// Rules: "精度转换" page (precision_conversion.md): the part that does not fit decides, with the
+// Rules: "精度转换" page (precision_conversion): the part that does not fit decides, with the
 // sign and the last bit that is kept. Values out of range: "Memory矢量计算接口边界值汇总", table 32
 // (infinity for floats, saturation for integers, NaN becomes 0).
 #pragma once
