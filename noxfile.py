@@ -195,6 +195,15 @@ def dev(session: nox.Session) -> None:
 # ---------------------------------------------------------------- test
 
 
+def _less(python: str, torch: str) -> tuple[str, ...]:
+    """What need not be repeated: tests marked `once`, those of the test support, and with a further
+    torch most of the generated cases."""
+    usual = TORCH[python][0]
+    if python == MAIN and torch == usual:
+        return ()
+    return ("-m", "not once", "--ignore=tests/unit", *(() if torch == usual else ("--cases=600",)))
+
+
 def _test_session(python: str, torches: list[str]) -> None:
     @nox.session(name=f"test-{python}", python=python, tags=["test"])
     @nox.parametrize("torch", torches)
@@ -203,8 +212,7 @@ def _test_session(python: str, torches: list[str]) -> None:
         """Tests one wheel; arguments go to pytest, as in: nox -s test-3.11 -- -k paged."""
         _share_torch(session, torch)
         _install_wheels(session, wheel)
-        marks = () if python == MAIN and torch == TORCH[python][0] else ("-m", "not once")
-        _pytest(session, *SUITES[wheel], *marks)
+        _pytest(session, *SUITES[wheel], *_less(python, torch))
 
 
 for _python_version, _torch_versions in TORCH.items():

@@ -1,10 +1,13 @@
-"""Prints the extra memory, in MB, of forward plus backward at S = 32768 (run by limits.py)."""
+"""Prints the extra memory, in MB, of forward plus backward at S = 32768 (run by limits.py).
+
+    python tests/conformance/peak_memory.py flash_attn
+"""
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import resource
-import sys
 from pathlib import Path
 
 import torch
@@ -47,4 +50,6 @@ def main(module: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("module", help="flash_attn or flash_attn_interface")
+    main(parser.parse_args().module)
