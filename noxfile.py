@@ -35,7 +35,16 @@ IMPORTS = {"v2": "flash_attn", "v3": "flash_attn_interface"}
 # are marked `once`.
 MAIN = f"{sys.version_info[0]}.{sys.version_info[1]}"
 # What is not asked of one wheel under one torch: other sessions', and the other wheel's.
-_OTHERS = tuple(f"--ignore=tests/{name}" for name in ("lint", "packaging", "docs", "simulator"))
+_FOLDERS = ("clients", "docs", "lint", "packaging", "simulator")
+_OTHERS = tuple(f"--ignore=tests/{name}" for name in _FOLDERS)
+# Versions of transformers and what is tested with each: the newest that takes a `kernels` which
+# there is, so that both ways into it run; the newest; the last of the fourth generation, which
+# ring-flash-attn needs.
+CLIENTS = {
+    "5.22.2": ("kernels==0.17.2",),
+    "5.24.0": (),
+    "4.57.6": ("ring-flash-attn==0.1.8", "xformers==0.0.35", "megatron-core==0.16.1"),
+}
 SUITES = {
     "v2": ("tests", *_OTHERS, "--ignore=tests/test_flash_attn_npu_v3.py"),
     # tests/unit is about the test support and needs no wheel: v2's session has it.
@@ -235,6 +244,19 @@ def packaging(session: nox.Session) -> None:
     _share_torch(session)
     session.install(*_group("packaging"), *cmake.missing_tools())
     _pytest(session, "tests/packaging")
+
+
+@nox.session
+@nox.parametrize("transformers", list(CLIENTS))
+def clients(session: nox.Session, transformers: str) -> None:
+    """Unmodified client projects on both wheels; minutes and downloads, so not a default."""
+    _share_torch(session)
+    session.install(f"transformers=={transformers}")
+    if CLIENTS[transformers]:
+        # Some ask for a torch of their own; what they need of it is there.
+        session.install(*(("--no-deps",) if transformers[0] == "4" else ()), *CLIENTS[transformers])
+    _install_wheels(session, *WHEELS)
+    _pytest(session, "tests/clients")
 
 
 @nox.session

@@ -94,7 +94,8 @@ ISA_STANDARD_HEADERS = {"cmath", "cstddef", "cstdint", "cstring", "limits"}
 
 # Python: what the modules below a folder may import besides the standard library and themselves.
 PYTHON_MAY_IMPORT = {
-    "packages/common/fa_common": {"torch"},
+    # transformers: only below integrations, in functions that a user calls for it.
+    "packages/common/fa_common": {"torch", "transformers"},
     # einops: bert_padding offers its two functions to importers, if it is installed.
     "packages/flash-attn-npu-v2/src/flash_attn": {"torch", "einops"},
     "packages/flash-attn-npu-v3/src/flash_attn_interface": {"torch"},
