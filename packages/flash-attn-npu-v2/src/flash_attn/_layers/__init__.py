@@ -1,0 +1,1 @@
+"""What surrounds attention, as operators of this package: rotary embedding, norms, losses."""

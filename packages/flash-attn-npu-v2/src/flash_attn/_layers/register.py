@@ -1,0 +1,38 @@
+"""Registers the operators of this folder with torch: like `_common.ops`, for layers.
+
+Each has an implementation in plain PyTorch, which serves every device, and a native one for CPUs.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.library import Library
+
+from flash_attn._common.wheel import NAMESPACE
+
+# Operators disappear with their Library object.
+_library = Library(NAMESPACE, "FRAGMENT")
+
+
+def define(
+    schema: str, plain: Callable[..., Any], cpu: Callable[..., Any], fake: Callable[..., Any]
+) -> Callable[..., Any]:
+    """Registers an operator and returns it. `cpu` may hand a call on to `plain`."""
+    schema = " ".join(schema.split())  # the parser takes no line break before the arrow
+    name = schema[: schema.index("(")]
+    if "tags" in inspect.signature(Library.define).parameters:
+        _library.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
+    else:
+        _library.define(schema)
+    _library.impl(name, plain, "CompositeExplicitAutograd")
+    _library.impl(name, cpu, "CPU")
+    if hasattr(torch.library, "register_fake"):
+        torch.library.register_fake(f"{NAMESPACE}::{name}", fake, lib=_library)
+    else:
+        _library.impl(name, fake, "Meta")
+    overload: Callable[..., Any] = getattr(getattr(torch.ops, NAMESPACE), name).default
+    return overload
