@@ -59,7 +59,7 @@ CORE_MAY_INCLUDE_HEADER = {
     "cpu": {"core_kernels/src/registry/backend.h"},
     "npu": {"core_kernels/src/registry/backend.h"},
     "reference": {"core_kernels/src/registry/backend.h"},
-    "isa": {"core_kernels/src/cpu/microkernel.h"},
+    "isa": {"core_kernels/src/cpu/microkernel.h", "core_kernels/src/cpu/row_kernels.h"},
     # A launch sets up the observers; what they do inside is theirs.
     "sim machine": {
         "simulator/check/cache.h",

@@ -12,7 +12,10 @@ import pytest
 from .tree import ROOT, relative, tracked
 
 # Text that several files include inside their own namespace.
-FRAGMENTS = {"core_kernels/src/cpu/isa/strip_kernels.h"}
+FRAGMENTS = {
+    "core_kernels/src/cpu/isa/row_kernels_impl.h",
+    "core_kernels/src/cpu/isa/strip_kernels.h",
+}
 HEADERS = [p for p in tracked("core_kernels/include/*", "core_kernels/src/*") if p.suffix == ".h"]
 
 

@@ -67,6 +67,20 @@ Selection& selection() {
 
 const Microkernels& microkernels() { return *selection().isa.load(std::memory_order_relaxed); }
 
+const RowKernels& row_kernels() {
+  const Microkernels* isa = &microkernels();
+#if defined(FA_HAVE_AVX512)
+  if (isa == &avx512::kMicrokernels) return avx512::kRowKernels;
+#endif
+#if defined(FA_HAVE_AVX2)
+  if (isa == &avx2::kMicrokernels) return avx2::kRowKernels;
+#endif
+#if defined(FA_HAVE_WIDE)
+  if (isa == &wide::kMicrokernels) return wide::kRowKernels;
+#endif
+  return portable::kRowKernels;
+}
+
 const Status& environment_status() { return selection().environment; }
 
 Status select_isa(const std::string& name) {

@@ -4,12 +4,16 @@
 #include <vector>
 
 #include "cpu/microkernel.h"
+#include "cpu/row_kernels.h"
 #include "fa/status.h"
 
 namespace fa::cpu {
 
 // Kernels of the ISA in use: the best that this machine runs, FLASH_ATTN_NPU_ISA, or select_isa().
 const Microkernels& microkernels();
+
+// The row kernels of the same ISA.
+const RowKernels& row_kernels();
 
 // An error when FLASH_ATTN_NPU_ISA names what this machine does not run.
 const Status& environment_status();

@@ -125,6 +125,83 @@ def combine(
     api: int,
     threads: int,
 ) -> None: ...
+def rotary(
+    x: Tensor,  # [B,S,H,D], or packed [T,H,D] with cu_seqlens; fp32|fp16|bf16
+    out: Tensor,  # like x; x itself, or memory that does not overlap it
+    cos: Tensor,  # [rotary_len, rotary_dim/2], fp32|fp16|bf16
+    sin: Tensor,
+    offsets: Tensor | None,  # int32|int64 [B], instead of offset
+    offset: int,  # position of the first token
+    cu_seqlens: Tensor | None,  # int32|int64 [B+1]
+    interleaved: bool,
+    conjugate: bool,
+    threads: int,
+) -> None:
+    """Writes every element of `out`; tokens without angles stay as they are."""
+
+def cross_entropy(
+    logits: Tensor,  # [N,classes], fp32|fp16|bf16
+    labels: Tensor,  # int32|int64 [N]
+    given_lse: Tensor | None,  # fp32 [N]
+    losses: Tensor,  # fp32 [N]
+    z_losses: Tensor,  # fp32 [N]
+    lse: Tensor,  # fp32 [N]
+    smoothing: float,
+    logit_scale: float,
+    lse_square_scale: float,
+    ignore_index: int,
+    total_classes: int,
+    class_start: int,
+    split: bool,  # a part of the vocabulary: losses lack the lse
+    threads: int,
+) -> None: ...
+def cross_entropy_backward(
+    dloss: Tensor,  # fp32 [N]
+    logits: Tensor,  # [N,classes]
+    lse: Tensor,  # fp32 [N]
+    labels: Tensor,  # int32|int64 [N]
+    dlogits: Tensor,  # like logits, may be the same
+    smoothing: float,
+    logit_scale: float,
+    lse_square_scale: float,
+    ignore_index: int,
+    total_classes: int,
+    class_start: int,
+    threads: int,
+) -> None: ...
+def norm(
+    x: Tensor,  # [M,N], fp32|fp16|bf16 like all that follow, each its own
+    residual: Tensor | None,  # [M,N]
+    weight: Tensor,  # [N]
+    bias: Tensor | None,
+    weight1: Tensor | None,
+    bias1: Tensor | None,
+    y: Tensor,  # [M,N]
+    y1: Tensor | None,  # [M,N], with weight1
+    total: Tensor | None,  # [M,N]: x + residual
+    eps: float,
+    zero_centered: bool,
+    rms: bool,
+    threads: int,
+) -> None: ...
+def norm_backward(
+    dy: Tensor,  # [M,N]
+    dy1: Tensor | None,  # with weight1
+    dtotal: Tensor | None,  # [M,N], added to dx
+    total: Tensor,  # [M,N], what was normalised
+    weight: Tensor,  # [N]
+    weight1: Tensor | None,
+    dx: Tensor,  # [M,N]
+    dresidual: Tensor | None,  # dx in another dtype
+    dweight: Tensor,  # fp32 [N]
+    dbias: Tensor,  # fp32 [N]
+    dweight1: Tensor | None,  # fp32 [N], with weight1
+    dbias1: Tensor | None,
+    eps: float,
+    zero_centered: bool,
+    rms: bool,
+    threads: int,
+) -> None: ...
 def num_splits(
     batch: int, q_len: int, kv_len: int, q_heads: int, kv_heads: int, head_dim: int, value_dim: int
 ) -> int:

@@ -6,6 +6,7 @@
 #include "fa/attention.h"
 #include "fa/version.h"
 #include "from_python.h"
+#include "layers.h"
 #include "status_to_exception.h"
 
 namespace py = pybind11;
@@ -202,6 +203,7 @@ PYBIND11_MODULE(_C, m) {
   m.def("forward", &forward);
   m.def("backward", &backward);
   m.def("combine", &combine);
+  fa::bindings::define_layers(m);
   m.def("num_splits", &fa::choose_splits);
   m.def("scheduler_metadata", &scheduler_metadata);
   m.def("last_plan", &last_plan_as_dict);

@@ -62,7 +62,7 @@ def _call(function: Callable[..., None], arguments: tuple[Any, ...], *written: T
     function(*copies)
 
 
-def _increment_version(tensor: Tensor) -> None:
+def increment_version(tensor: Tensor) -> None:
     """Tells autograd of a write, so that a graph that saved the tensor refuses to use it."""
     if not tensor.is_inference():
         torch.autograd.graph.increment_version(tensor)
@@ -224,7 +224,7 @@ def attend_kvcache(
     _call(_native_forward, arguments, k_cache, v_cache)
     if k_new is not None:
         for cache in (k_cache, v_cache):
-            _increment_version(cache)
+            increment_version(cache)
     return out, lse, out_accum, lse_accum
 
 
@@ -366,7 +366,7 @@ def backward_into(
     ), dq, dk, dv, delta)
     # fmt: on
     for gradient in (dq, dk, dv):
-        _increment_version(gradient)
+        increment_version(gradient)
     return delta
 
 
@@ -375,7 +375,7 @@ def combine(out_partial: Tensor, lse_partial: Tensor, out: Tensor) -> Tensor:
     lse = combined_lse(out_partial)
     arguments = out_partial, lse_partial, out, lse.transpose(1, 2), API, _threads()
     _call(native.combine, arguments, out, arguments[3])
-    _increment_version(out)
+    increment_version(out)
     return lse
 
 

@@ -1,6 +1,7 @@
 // x86-64 with AVX2, FMA and F16C.
 
 #include "cpu/microkernel.h"
+#include "cpu/row_kernels.h"
 
 #include <immintrin.h>
 
@@ -27,5 +28,7 @@ void floats_to_halves(const float* source, uint16_t* target) {
 }  // namespace
 
 #include "cpu/isa/strip_kernels.h"
+
+#include "cpu/isa/row_kernels_impl.h"
 
 }  // namespace fa::cpu::avx2

@@ -1,6 +1,7 @@
 // Any CPU: four-lane vectors that the compiler maps to SSE2, NEON or scalar code.
 
 #include "cpu/microkernel.h"
+#include "cpu/row_kernels.h"
 
 #include <cstdint>
 #include <cstring>
@@ -56,5 +57,7 @@ void floats_to_halves(const float* source, uint16_t* target) {
 }  // namespace
 
 #include "cpu/isa/strip_kernels.h"
+
+#include "cpu/isa/row_kernels_impl.h"
 
 }  // namespace fa::cpu::portable

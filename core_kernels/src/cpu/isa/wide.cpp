@@ -2,6 +2,7 @@
 // that their strip width and tails are exercised on machines without AVX-512.
 
 #include "cpu/microkernel.h"
+#include "cpu/row_kernels.h"
 
 #include <immintrin.h>
 
@@ -32,5 +33,7 @@ void floats_to_halves(const float* source, uint16_t* target) {
 }  // namespace
 
 #include "cpu/isa/strip_kernels.h"
+
+#include "cpu/isa/row_kernels_impl.h"
 
 }  // namespace fa::cpu::wide

@@ -11,7 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .register import define
+from flash_attn._common.cpu import increment_version
+from flash_attn._common.wheel import native
+
+from .register import define, is_native
 
 _OPTIONS = """float smoothing, float logit_scale, float lse_square_scale, SymInt ignore_index,
   SymInt total_classes, SymInt class_start"""
@@ -97,6 +100,59 @@ def _plain_backward_in_place(dloss: Tensor, logits: Tensor, *rest: Any) -> None:
     _plain_into(logits, dloss, logits, *rest)
 
 
+def _native(
+    logits: Tensor,
+    labels: Tensor,
+    given_lse: Tensor | None,
+    smoothing: float,
+    logit_scale: float,
+    lse_square_scale: float,
+    ignore_index: int,
+    total_classes: int,
+    class_start: int,
+    split: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    options = smoothing, logit_scale, lse_square_scale, ignore_index, total_classes, class_start
+    if not is_native(logits):
+        return _plain(logits, labels, given_lse, *options, split)
+    losses, z_losses, lse = _fake(logits)
+    given_lse = None if given_lse is None else given_lse.float().contiguous()
+    native.cross_entropy(
+        *(logits, _indices(labels), given_lse, losses, z_losses, lse, *options, split),
+        torch.get_num_threads(),
+    )
+    return losses, z_losses, lse
+
+
+def _indices(labels: Tensor) -> Tensor:
+    kept = labels.dtype in (torch.int32, torch.int64)
+    return (labels if kept else labels.to(torch.int64)).contiguous()
+
+
+def _native_into(
+    target: Tensor, dloss: Tensor, logits: Tensor, lse: Tensor, labels: Tensor, *options: Any
+) -> None:
+    if not is_native(logits, target):
+        _plain_into(target, dloss, logits, lse, labels, *options)
+        return
+    native.cross_entropy_backward(
+        *(dloss.float().contiguous(), logits, lse.contiguous(), _indices(labels), target),
+        *(*options, torch.get_num_threads()),
+    )
+    if target is logits:
+        increment_version(logits)
+
+
+def _native_backward(dloss: Tensor, logits: Tensor, *rest: Any) -> Tensor:
+    dlogits = torch.empty_like(logits, memory_format=torch.contiguous_format)
+    _native_into(dlogits, dloss, logits, *rest)
+    return dlogits
+
+
+def _native_backward_in_place(dloss: Tensor, logits: Tensor, *rest: Any) -> None:
+    _native_into(logits, dloss, logits, *rest)
+
+
 def _fake(logits: Tensor, *_: Any) -> tuple[Tensor, Tensor, Tensor]:
     losses, z_losses, lse = (logits.new_empty(logits.shape[0], dtype=torch.float32) for _ in "lzl")
     return losses, z_losses, lse
@@ -113,15 +169,15 @@ def _fake_backward_in_place(*_: Any) -> None:
 forward = define(
     f"cross_entropy(Tensor logits, Tensor labels, Tensor? given_lse, {_OPTIONS}, bool split) "
     "-> (Tensor, Tensor, Tensor)",
-    *(_plain, _plain, _fake),
+    *(_plain, _native, _fake),
 )
 backward = define(
     f"cross_entropy_backward(Tensor dloss, Tensor logits, Tensor lse, Tensor labels, {_OPTIONS}) "
     "-> Tensor",
-    *(_plain_backward, _plain_backward, _fake_backward),
+    *(_plain_backward, _native_backward, _fake_backward),
 )
 backward_ = define(
     f"cross_entropy_backward_(Tensor dloss, Tensor(a!) logits, Tensor lse, Tensor labels, "
     f"{_OPTIONS}) -> ()",
-    *(_plain_backward_in_place, _plain_backward_in_place, _fake_backward_in_place),
+    *(_plain_backward_in_place, _native_backward_in_place, _fake_backward_in_place),
 )

@@ -1,8 +1,8 @@
 """Layer norm and RMS norm of rows, with a residual in front: operators `norm` and `norm_backward`.
 
 h = x + residual; y = (h - mean) / sqrt(var + eps) * weight + bias, RMS norm without the mean; y1 is
-the same with weight1 and bias1. The backward takes mean and variance of h as it was stored: if h was
-rounded, those of the forward are another row's.
+the same with weight1 and bias1. The backward takes mean and variance of h as it was stored: once h
+was rounded, those of the forward are another row's.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .register import define
+from flash_attn._common.wheel import native
+
+from .register import define, is_native
 
 _FORWARD = """norm(Tensor x, Tensor? residual, Tensor weight, Tensor? bias, Tensor? weight1,
   Tensor? bias1, float eps, bool zero_centered, bool rms, ScalarType? sum_dtype,
@@ -122,6 +124,58 @@ def _plain_backward(
     return results
 
 
+def _native(
+    x: Tensor,
+    residual: Tensor | None,
+    weight: Tensor,
+    bias: Tensor | None,
+    weight1: Tensor | None,
+    bias1: Tensor | None,
+    eps: float,
+    zero_centered: bool,
+    rms: bool,
+    sum_dtype: torch.dtype | None,
+    out_dtype: torch.dtype,
+) -> tuple[Tensor, ...]:
+    results = outputs(x, weight1 is not None, sum_dtype, out_dtype)
+    if not is_native(x, residual, weight, bias, weight1, bias1, *results):
+        options = eps, zero_centered, rms, sum_dtype, out_dtype
+        return _plain(x, residual, weight, bias, weight1, bias1, *options)
+    y, y1, h = results
+    native.norm(
+        *(x, residual, weight, bias, weight1, bias1),
+        *(y, None if weight1 is None else y1, None if sum_dtype is None else h),
+        *(eps, zero_centered, rms, torch.get_num_threads()),
+    )
+    return results
+
+
+def _native_backward(
+    dy: Tensor,
+    dy1: Tensor | None,
+    dh: Tensor | None,
+    h: Tensor,
+    weight: Tensor,
+    weight1: Tensor | None,
+    eps: float,
+    zero_centered: bool,
+    rms: bool,
+    dx_dtype: torch.dtype,
+    residual_dtype: torch.dtype | None,
+) -> tuple[Tensor, ...]:
+    results = gradients(h, weight1 is not None, dx_dtype, residual_dtype)
+    if not is_native(dy, dy1, dh, h, weight, weight1, *results):
+        options = eps, zero_centered, rms, dx_dtype, residual_dtype
+        return _plain_backward(dy, dy1, dh, h, weight, weight1, *options)
+    dx, dresidual, dweight, dbias, dweight1, dbias1 = results
+    native.norm_backward(
+        *(dy, dy1, dh, h, weight, weight1, dx, None if residual_dtype is None else dresidual),
+        *(dweight, dbias, *((None, None) if weight1 is None else (dweight1, dbias1))),
+        *(eps, zero_centered, rms, torch.get_num_threads()),
+    )
+    return results
+
+
 def _fake(
     x: Tensor,
     residual: Tensor | None,  # noqa: ARG001
@@ -145,5 +199,5 @@ def _fake_backward(
     return gradients(h, weight1 is not None, *rest[3:])
 
 
-forward = define(_FORWARD, _plain, _plain, _fake)
-backward = define(_BACKWARD, _plain_backward, _plain_backward, _fake_backward)
+forward = define(_FORWARD, _plain, _native, _fake)
+backward = define(_BACKWARD, _plain_backward, _native_backward, _fake_backward)

@@ -10,12 +10,24 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.library import Library
 
 from flash_attn._common.wheel import NAMESPACE
 
+# What the native implementations read and write.
+_NATIVE_DTYPES = frozenset((torch.float32, torch.float16, torch.bfloat16))
+
 # Operators disappear with their Library object.
 _library = Library(NAMESPACE, "FRAGMENT")
+
+
+def is_native(*tensors: Tensor | None) -> bool:
+    """Tells whether the native kernels take tensors: their dtype, and last dims of stride 1."""
+    return all(
+        x is None or (x.dtype in _NATIVE_DTYPES and (x.stride(-1) == 1 or x.shape[-1] <= 1))
+        for x in tensors
+    )
 
 
 def define(

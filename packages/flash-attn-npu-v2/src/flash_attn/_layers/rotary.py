@@ -7,10 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from flash_attn._common.cpu import increment_version
 from flash_attn._common.errors import InvalidArgument
 from flash_attn._common.request import describe, flag, integer, tensor
+from flash_attn._common.wheel import native
 
-from .register import define
+from .register import define, is_native
 
 _ARGUMENTS = """Tensor cos, Tensor sin, Tensor? offsets, SymInt offset, Tensor? cu_seqlens,
   bool interleaved, bool conjugate"""
@@ -70,6 +72,40 @@ def _plain_in_place(x: Tensor, cos: Tensor, *rest: Any) -> None:
     x[..., : 2 * cos.shape[1]] = _rotated(x, cos, *rest)
 
 
+def _native_in_place(
+    x: Tensor,
+    cos: Tensor,
+    sin: Tensor,
+    offsets: Tensor | None,
+    offset: int,
+    cu_seqlens: Tensor | None,
+    interleaved: bool,
+    conjugate: bool,
+    out: Tensor | None = None,
+) -> None:
+    arguments = (x, cos, sin, offsets, offset, cu_seqlens, interleaved, conjugate)
+    if not is_native(x, cos, sin):
+        if out is None:
+            _plain_in_place(*arguments)
+        else:
+            out.copy_(_plain(*arguments))
+        return
+    native.rotary(
+        *(x, x if out is None else out, cos, sin),
+        *(None if offsets is None else offsets.contiguous(), offset),
+        *(None if cu_seqlens is None else cu_seqlens.contiguous(), interleaved, conjugate),
+        torch.get_num_threads(),
+    )
+    if out is None:
+        increment_version(x)
+
+
+def _native(x: Tensor, *rest: Any) -> Tensor:
+    out = torch.empty_like(x)
+    _native_in_place(x, *rest, out=out)
+    return out
+
+
 def _fake(x: Tensor, *_: Any) -> Tensor:
     return torch.empty_like(x)
 
@@ -78,9 +114,9 @@ def _fake_in_place(*_: Any) -> None:
     return None
 
 
-rotary = define(f"rotary(Tensor x, {_ARGUMENTS}) -> Tensor", _plain, _plain, _fake)
+rotary = define(f"rotary(Tensor x, {_ARGUMENTS}) -> Tensor", _plain, _native, _fake)
 rotary_ = define(
-    f"rotary_(Tensor(a!) x, {_ARGUMENTS}) -> ()", _plain_in_place, _plain_in_place, _fake_in_place
+    f"rotary_(Tensor(a!) x, {_ARGUMENTS}) -> ()", _plain_in_place, _native_in_place, _fake_in_place
 )
 
 
