@@ -132,7 +132,15 @@ void store_row(const float* source, DType dtype, int n, void* target) {
     return;
   }
   uint16_t* t = static_cast<uint16_t*>(target);
-  for (int i = 0; i < n; i += kLanes) {
+  int i = 0;
+  if (dtype == DType::kBFloat16) {
+    for (; i + kLanes <= n; i += kLanes) {
+      store(t + i, __builtin_convertvector(bfloat16_bits(load<VecF>(source + i)), VecH));
+    }
+  } else {
+    for (; i + kLanes <= n; i += kLanes) floats_to_halves(source + i, t + i);
+  }
+  for (; i < n; i += kLanes) {
     int count = n - i < kLanes ? n - i : kLanes;
     float wide[kLanes] = {};
     uint16_t narrow[kLanes];

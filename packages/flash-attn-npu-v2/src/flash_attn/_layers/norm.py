@@ -141,6 +141,12 @@ def _native(
     if not is_native(x, residual, weight, bias, weight1, bias1, *results):
         options = eps, zero_centered, rms, sum_dtype, out_dtype
         return _plain(x, residual, weight, bias, weight1, bias1, *options)
+    extras = (residual, weight1, sum_dtype)
+    plain = not (rms or zero_centered) and all(x is None for x in extras)
+    if plain and weight.dtype == x.dtype == out_dtype:
+        # PyTorch has a kernel for just this.
+        y = torch.native_layer_norm(x, weight.shape, weight, bias, eps)[0]
+        return y, results[1], results[2]
     y, y1, h = results
     native.norm(
         *(x, residual, weight, bias, weight1, bias1),

@@ -12,7 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.library import Library
+from torch.nn import Parameter
 
+from flash_attn._common.direct import undisturbed
 from flash_attn._common.wheel import NAMESPACE
 
 # What the native implementations read and write.
@@ -33,7 +35,11 @@ def is_native(*tensors: Tensor | None) -> bool:
 def define(
     schema: str, plain: Callable[..., Any], cpu: Callable[..., Any], fake: Callable[..., Any]
 ) -> Callable[..., Any]:
-    """Registers an operator and returns it. `cpu` may hand a call on to `plain`."""
+    """Registers an operator and returns it. `cpu` may hand a call on to `plain`.
+
+    What is returned skips torch's dispatcher where that would end in `cpu` anyway, see
+    `_common.direct`. Parameters count as plain tensors.
+    """
     schema = " ".join(schema.split())  # the parser takes no line break before the arrow
     name = schema[: schema.index("(")]
     if "tags" in inspect.signature(Library.define).parameters:
@@ -47,4 +53,12 @@ def define(
     else:
         _library.impl(name, fake, "Meta")
     overload: Callable[..., Any] = getattr(getattr(torch.ops, NAMESPACE), name).default
-    return overload
+
+    def call(*arguments: Any) -> Any:
+        if undisturbed(
+            *(x for x in arguments if isinstance(x, Tensor) and type(x) is not Parameter)
+        ):
+            return cpu(*arguments)
+        return overload(*arguments)
+
+    return call

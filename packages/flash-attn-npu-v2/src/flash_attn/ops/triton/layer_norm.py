@@ -73,6 +73,16 @@ def _branches(x: Tensor, x1: Tensor | None, rowscale: Tensor | None, dropout_p: 
     return _Branches(rowscale, masks[0], masks[1], 1 / (1 - dropout_p))
 
 
+def _torch_does_it(tensors: list[Tensor], has_sum: bool) -> bool:
+    """Whether PyTorch's layer norm is as exact: its gradients in half precision are not, as they
+    are summed up in that precision, nor is a residual that is added in it."""
+    dtypes = {x.dtype for x in tensors}
+    if dtypes == {torch.float32}:
+        return True
+    wants_grad = torch.is_grad_enabled() and any(x.requires_grad for x in tensors)
+    return len(dtypes) == 1 and not (has_sum or wants_grad)
+
+
 def _store(result: Tensor, target: Tensor | None) -> Tensor:
     return result if target is None else target.copy_(result)
 
@@ -230,6 +240,15 @@ def layer_norm_fn(
     Source:
       Semantics of flash_attn/ops/triton/layer_norm.py in the original package.
     """
+    extras = (x1, weight1, bias1, rowscale, out, residual_out)
+    flags = (zero_centered_weight, is_rms_norm, return_dropout_mask, dropout_p > 0)
+    if all(t is None for t in extras) and not any(flags) and out_dtype in (None, x.dtype):
+        tensors = [t for t in (x, weight, bias, residual) if t is not None]
+        if _torch_does_it(tensors, prenorm or residual is not None):
+            # PyTorch has a kernel for just this.
+            h = x if residual is None else x + residual
+            y = torch.nn.functional.layer_norm(h, weight.shape, weight, bias, eps)
+            return (y, h) if prenorm else y
     return LayerNormFn.apply(
         *(x, weight, bias, residual, x1, weight1, bias1, eps, dropout_p, rowscale, prenorm),
         *(residual_in_fp32, zero_centered_weight, is_rms_norm, return_dropout_mask, out_dtype),
