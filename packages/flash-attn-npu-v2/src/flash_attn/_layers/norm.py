@@ -148,11 +148,13 @@ def _native(
         y = torch.native_layer_norm(x, weight.shape, weight, bias, eps)[0]
         return y, results[1], results[2]
     y, y1, h = results
+    # fmt: off
     native.norm(
-        *(x, residual, weight, bias, weight1, bias1),
-        *(y, None if weight1 is None else y1, None if sum_dtype is None else h),
-        *(eps, zero_centered, rms, torch.get_num_threads()),
+        x, residual, weight, bias, weight1, bias1,
+        y, None if weight1 is None else y1, None if sum_dtype is None else h,
+        eps, zero_centered, rms, torch.get_num_threads(),
     )
+    # fmt: on
     return results
 
 
@@ -174,11 +176,14 @@ def _native_backward(
         options = eps, zero_centered, rms, dx_dtype, residual_dtype
         return _plain_backward(dy, dy1, dh, h, weight, weight1, *options)
     dx, dresidual, dweight, dbias, dweight1, dbias1 = results
+    second = weight1 is not None
+    # fmt: off
     native.norm_backward(
-        *(dy, dy1, dh, h, weight, weight1, dx, None if residual_dtype is None else dresidual),
-        *(dweight, dbias, *((None, None) if weight1 is None else (dweight1, dbias1))),
-        *(eps, zero_centered, rms, torch.get_num_threads()),
+        dy, dy1, dh, h, weight, weight1, dx, None if residual_dtype is None else dresidual,
+        dweight, dbias, dweight1 if second else None, dbias1 if second else None,
+        eps, zero_centered, rms, torch.get_num_threads(),
     )
+    # fmt: on
     return results
 
 

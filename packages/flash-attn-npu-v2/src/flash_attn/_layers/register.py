@@ -55,9 +55,8 @@ def define(
     overload: Callable[..., Any] = getattr(getattr(torch.ops, NAMESPACE), name).default
 
     def call(*arguments: Any) -> Any:
-        if undisturbed(
-            *(x for x in arguments if isinstance(x, Tensor) and type(x) is not Parameter)
-        ):
+        tensors = [x for x in arguments if isinstance(x, Tensor) and type(x) is not Parameter]
+        if undisturbed(*tensors):
             return cpu(*arguments)
         return overload(*arguments)
 

@@ -72,7 +72,8 @@ def _plain_in_place(x: Tensor, cos: Tensor, *rest: Any) -> None:
     x[..., : 2 * cos.shape[1]] = _rotated(x, cos, *rest)
 
 
-def _native_in_place(
+def _native_into(
+    out: Tensor,
     x: Tensor,
     cos: Tensor,
     sin: Tensor,
@@ -81,28 +82,30 @@ def _native_in_place(
     cu_seqlens: Tensor | None,
     interleaved: bool,
     conjugate: bool,
-    out: Tensor | None = None,
 ) -> None:
-    arguments = (x, cos, sin, offsets, offset, cu_seqlens, interleaved, conjugate)
-    if not is_native(x, cos, sin):
-        if out is None:
-            _plain_in_place(*arguments)
-        else:
-            out.copy_(_plain(*arguments))
-        return
+    offsets = None if offsets is None else offsets.contiguous()
+    cu_seqlens = None if cu_seqlens is None else cu_seqlens.contiguous()
+    # fmt: off
     native.rotary(
-        *(x, x if out is None else out, cos, sin),
-        *(None if offsets is None else offsets.contiguous(), offset),
-        *(None if cu_seqlens is None else cu_seqlens.contiguous(), interleaved, conjugate),
+        x, out, cos, sin, offsets, offset, cu_seqlens, interleaved, conjugate,
         torch.get_num_threads(),
     )
-    if out is None:
-        increment_version(x)
+    # fmt: on
 
 
-def _native(x: Tensor, *rest: Any) -> Tensor:
+def _native_in_place(x: Tensor, cos: Tensor, sin: Tensor, *rest: Any) -> None:
+    if not is_native(x, cos, sin):
+        _plain_in_place(x, cos, sin, *rest)
+        return
+    _native_into(x, x, cos, sin, *rest)
+    increment_version(x)
+
+
+def _native(x: Tensor, cos: Tensor, sin: Tensor, *rest: Any) -> Tensor:
     out = torch.empty_like(x)
-    _native_in_place(x, *rest, out=out)
+    if not is_native(x, cos, sin, out):
+        return _plain(x, cos, sin, *rest)
+    _native_into(out, x, cos, sin, *rest)
     return out
 
 

@@ -242,7 +242,9 @@ def layer_norm_fn(
     """
     extras = (x1, weight1, bias1, rowscale, out, residual_out)
     flags = (zero_centered_weight, is_rms_norm, return_dropout_mask, dropout_p > 0)
-    if all(t is None for t in extras) and not any(flags) and out_dtype in (None, x.dtype):
+    fit = residual is None or residual.shape == x.shape
+    fit = fit and weight.shape == x.shape[-1:] and out_dtype in (None, x.dtype)
+    if fit and all(t is None for t in extras) and not any(flags):
         tensors = [t for t in (x, weight, bias, residual) if t is not None]
         if _torch_does_it(tensors, prenorm or residual is not None):
             # PyTorch has a kernel for just this.
