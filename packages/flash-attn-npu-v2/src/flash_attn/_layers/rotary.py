@@ -1,4 +1,8 @@
-"""Rotary embedding of the first dims of a tensor: the operators `rotary` and `rotary_`."""
+"""Rotary embedding of the first dims of a tensor: the operators `rotary` and `rotary_`.
+
+The second works in place and, as in the original, does not tell autograd: clients rotate several
+views of one tensor, such as those of `unbind`, which autograd would refuse.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from flash_attn._common.cpu import increment_version
 from flash_attn._common.errors import InvalidArgument
 from flash_attn._common.request import describe, flag, integer, tensor
 from flash_attn._common.wheel import native
@@ -69,7 +72,7 @@ def _plain(x: Tensor, cos: Tensor, *rest: Any) -> Tensor:
 
 
 def _plain_in_place(x: Tensor, cos: Tensor, *rest: Any) -> None:
-    x[..., : 2 * cos.shape[1]] = _rotated(x, cos, *rest)
+    x.data[..., : 2 * cos.shape[1]] = _rotated(x, cos, *rest)
 
 
 def _native_into(
@@ -98,7 +101,6 @@ def _native_in_place(x: Tensor, cos: Tensor, sin: Tensor, *rest: Any) -> None:
         _plain_in_place(x, cos, sin, *rest)
         return
     _native_into(x, x, cos, sin, *rest)
-    increment_version(x)
 
 
 def _native(x: Tensor, cos: Tensor, sin: Tensor, *rest: Any) -> Tensor:
