@@ -32,7 +32,8 @@ def generated(seed: int) -> tuple[NormCase, bool, bool, torch.Generator]:
     shift, spread = pick(g, 0.0, 0.0, 3.0), pick(g, 0.01, 1.0, 8.0)
 
     def rows_of(kind: torch.dtype) -> Tensor:
-        return (torch.randn(rows, width, generator=g) * spread + shift).to(kind)
+        values: Tensor = torch.randn(rows, width, generator=g) * spread + shift
+        return values.to(kind)
 
     def vector(there: bool = True) -> Tensor | None:
         return torch.randn(width, generator=g).to(weight_dtype) if there else None
@@ -95,10 +96,10 @@ def test_generated_cases(norms: Any, batch: int) -> None:
         results, masks = call(norms, case._replace(**tensors), dropout, prenorm)
         assert (masks[0] is not None) == dropout
         assert (masks[1] is not None) == (dropout and case.x1 is not None)
-        keep = tuple(None if m is None else m.double() / (1 - P) for m in masks)
+        keep, keep1 = (None if m is None else m.double() / (1 - P) for m in masks)
         gradients = {n: torch.randn(v.shape, generator=g).to(v.dtype) for n, v in results.items()}
         expected = norm(
-            case._replace(keep=keep),
+            case._replace(keep=(keep, keep1)),
             *(gradients["y"], gradients.get("y1"), gradients.get("h")),
         )
         dtypes = {"y": case.out_dtype, "y1": case.out_dtype, "h": case.sum_dtype}
@@ -246,7 +247,7 @@ def test_opcheck(v2: Wheel, norms: Any) -> None:
     ]
     for arguments in calls:
         # An operator may not return what it was given, so every tensor is one of its own.
-        own = [a.clone() if isinstance(a, Tensor) else a for a in arguments]
+        own: Any = tuple(a.clone() if isinstance(a, Tensor) else a for a in arguments)
         torch.library.opcheck(v2.ops.norm.default, own)
         _, _, h = v2.ops.norm(*own)
         h = h if h.numel() else x

@@ -240,7 +240,7 @@ def test_views_of_one_tensor_in_place(layers: Any, dtype: torch.dtype) -> None:
         k = layers.apply_rotary_emb(k, cos, sin, inplace=inplace)
         (q * k * v).sum().backward()
         gradients.append(gradient(start))
-    assert torch.allclose(*gradients, atol=1e-6)
+    assert torch.allclose(gradients[0], gradients[1], atol=1e-6)
 
 
 @pytest.mark.parametrize(
