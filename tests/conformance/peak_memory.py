@@ -1,6 +1,6 @@
 """Prints the extra memory, in MB, of forward plus backward at S = 32768 (run by limits.py).
 
-    python tests/conformance/peak_memory.py flash_attn
+python tests/conformance/peak_memory.py flash_attn
 """
 
 from __future__ import annotations

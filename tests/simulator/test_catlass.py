@@ -17,7 +17,9 @@ SHAPES = [
     (5, 7, 300), (190, 260, 70), (33, 33, 257),
 ]  # fmt: skip
 _RNG = random.Random(11)
-MORE_SHAPES = [(_RNG.randint(1, 200), _RNG.randint(1, 300), _RNG.randint(1, 400)) for _ in range(60)]
+MORE_SHAPES = [
+    (_RNG.randint(1, 200), _RNG.randint(1, 300), _RNG.randint(1, 400)) for _ in range(60)
+]
 LAYOUTS = ("rr", "rc", "cr", "cc")
 BLOCKS = (1, 3)
 
