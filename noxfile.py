@@ -356,8 +356,9 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Times the overhead per call, then the kernels; arguments go to benchmarks/run.py."""
+    """Times the overhead per call, layers and kernels; arguments go to benchmarks/run.py."""
     _share_torch(session)
     _install_wheels(session, *WHEELS)
     session.run("python", "benchmarks/overhead.py")
+    session.run("python", "benchmarks/layers.py")
     session.run("python", "benchmarks/run.py", *session.posargs)

@@ -202,7 +202,8 @@ def test_split_vocabulary(v2: Wheel, tmp_path: Path) -> None:
     ]
     for process in ranks:
         out, error = process.communicate(timeout=300)
-        assert out == "same\n", error
+        # Some versions of gloo print their connections first.
+        assert out.endswith("same\n"), error
 
 
 MEMORY = """

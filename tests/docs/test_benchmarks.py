@@ -163,6 +163,33 @@ def test_overhead_covers_both_wheels(tmp_path: Path) -> None:
     assert "microseconds" in table
 
 
+@pytest.mark.slow
+def test_layers(tmp_path: Path) -> None:
+    out = tmp_path / "layers.json"
+    printed = run("benchmarks/layers.py", "--seconds", "0", "--rows", "3", "--out", str(out))
+    rows = json.loads(out.read_text())["layers"]
+    assert {(r["dtype"], r["direction"]) for r in rows} == {
+        (dtype, way) for dtype in ("fp32", "bf16", "fp16") for way in ("fwd", "bwd")
+    }
+    assert len(rows) == 3 * 2 * 8
+    assert all(r["ours"] > 0 and r["plain"] > 0 for r in rows)
+    assert "cross entropy with z-loss" in printed
+
+
+def test_both_ways_of_a_layer_are_the_same() -> None:
+    import layers
+
+    torch.manual_seed(0)
+    for layer in (layers.norms, layers.losses, layers.rotations):
+        for pair in layer(3, torch.float32):
+            ours, plain = (torch.cat([y.flatten() for y in flat(f())]) for f in pair[1:3])
+            assert torch.allclose(ours, plain, atol=1e-5), pair.name
+
+
+def flat(results: Any) -> tuple[torch.Tensor, ...]:
+    return results if isinstance(results, tuple) else (results,)
+
+
 def test_a_busy_machine_is_told() -> None:
     from report import table
 
