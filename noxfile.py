@@ -42,7 +42,7 @@ _OTHERS = tuple(f"--ignore=tests/{name}" for name in _FOLDERS)
 # ring-flash-attn needs.
 CLIENTS = {
     "5.22.2": ("kernels==0.17.2",),
-    "5.24.0": (),
+    "5.24.0": ("diffusers==0.42.1",),
     "4.57.6": ("ring-flash-attn==0.1.8", "xformers==0.0.35", "megatron-core==0.16.1"),
 }
 SUITES = {
@@ -256,6 +256,7 @@ def clients(session: nox.Session, transformers: str) -> None:
         # Some ask for a torch of their own; what they need of it is there.
         session.install(*(("--no-deps",) if transformers[0] == "4" else ()), *CLIENTS[transformers])
     _install_wheels(session, *WHEELS)
+    session.install("--no-deps", "--force-reinstall", str(_wheel(session, "compat")))
     _pytest(session, "tests/clients")
 
 

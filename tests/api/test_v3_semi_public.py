@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -303,3 +305,21 @@ def test_vllm_ascend_calls(v3: Wheel) -> None:
     for i, rows in enumerate((slice(0, 1), slice(1, 5), slice(5, 6))):
         alone = call(rows, slice(i, i + 1), rows.stop - rows.start)
         assert torch.equal(alone, together[rows])
+
+
+BLOCKED = """
+import importlib, sys
+for name in ("einops", "torch_npu", "triton"):
+    sys.modules[name] = None
+for name in sys.argv[1:]:
+    importlib.import_module(name)
+"""
+
+
+def test_imports_without_optional_packages(v3: Wheel) -> None:
+    names = (
+        *("flash_attn_interface", "flash_attn_config", "flash_attn_npu_v3", "flash_attn_3._C"),
+        *("flash_attn_3.flash_attn_interface", "flash_attn_3.flash_attn_config"),
+        "flash_attn_interface.integrations.transformers",
+    )
+    subprocess.run([sys.executable, "-c", BLOCKED, *reversed(names)], check=True)
