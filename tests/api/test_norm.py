@@ -114,6 +114,33 @@ def test_generated_cases(norms: Any, batch: int) -> None:
             check(f"d{name} of case {seed}", value, expected[f"d{name}"])
 
 
+@pytest.mark.parametrize("batch", range(5))
+def test_results_are_the_same_without_gradients(norms: Any, batch: int) -> None:
+    for seed in range(batch * PER_BATCH, (batch + 1) * PER_BATCH):
+        case, _, prenorm, _ = generated(seed)
+        case = case._replace(x1=None, rowscale=None, weight1=None, bias1=None)
+        options: dict[str, Any] = {
+            "eps": case.eps,
+            "prenorm": prenorm,
+            "residual_in_fp32": case.sum_dtype == torch.float32,
+            "zero_centered_weight": case.zero_centered,
+            "is_rms_norm": case.rms,
+            "out_dtype": case.out_dtype,
+        }
+        expected = norm(case, torch.ones_like(case.x), None, None)
+        tensors = (case.weight, case.bias, case.residual)
+        results = norms.layer_norm_fn(case.x, *tensors, **options)
+        for name, value in zip(("y", "h"), results if prenorm else (results,), strict=False):
+            dtype = case.out_dtype if name == "y" else case.sum_dtype
+            assert value.dtype == dtype, (seed, name)
+            check(f"{name} of case {seed}", value, expected[name])
+        if case.rms:
+            del options["is_rms_norm"]
+            again = norms.rms_norm_fn(case.x, *tensors, **options)
+            for one, other in zip(again if prenorm else (again,), results, strict=False):
+                assert torch.equal(one, other if prenorm else results)
+
+
 @pytest.mark.smoke
 @pytest.mark.parametrize("rms", [False, True])
 def test_as_plain_torch(norms: Any, rms: bool) -> None:

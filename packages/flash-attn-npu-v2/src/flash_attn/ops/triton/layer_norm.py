@@ -189,6 +189,44 @@ class LayerNormFn(Function):
         )
 
 
+def _without_graph(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    residual: Tensor | None,
+    eps: float,
+    prenorm: bool,
+    residual_in_fp32: bool,
+    options: tuple[bool, bool],  # zero_centered_weight, is_rms_norm
+    out_dtype: torch.dtype | None,
+) -> Any:
+    """The results of `LayerNormFn` for a call without its rarer arguments and without gradients."""
+    shape = tensor("x", x).shape
+    _check_vectors(shape[-1], weight=weight, bias=bias)
+    rows = _rows("x", x, shape)
+    added = None if residual is None else _rows("residual", residual, shape)
+    sum_dtype = None
+    if prenorm and residual is not None:
+        sum_dtype = residual.dtype
+    elif prenorm and residual_in_fp32 and x.dtype != torch.float32:
+        sum_dtype = torch.float32
+    y, _, h = _operators.forward(
+        *(rows, added, weight, bias, None, None, eps, *options),
+        *(sum_dtype, x.dtype if out_dtype is None else out_dtype),
+    )
+    y = y.view(shape)
+    return (y, x if sum_dtype is None else h.view(shape)) if prenorm else y
+
+
+def _is_usual(rare: tuple[Any, ...], differentiable: tuple[Tensor | None, ...]) -> bool:
+    """Whether nothing of `rare` is given and no gradient is wanted."""
+    if any(value is not None and value is not False for value in rare):
+        return False
+    return not torch.is_grad_enabled() or not any(
+        t is not None and t.requires_grad for t in differentiable
+    )
+
+
 def layer_norm_fn(
     x: Tensor,
     weight: Tensor,
@@ -251,6 +289,12 @@ def layer_norm_fn(
             h = x if residual is None else x + residual
             y = torch.nn.functional.layer_norm(h, weight.shape, weight, bias, eps)
             return (y, h) if prenorm else y
+    rare = (x1, weight1, bias1, rowscale, out, residual_out, return_dropout_mask, dropout_p > 0)
+    if _is_usual(rare, (x, weight, bias, residual)):
+        options = zero_centered_weight, is_rms_norm
+        return _without_graph(
+            x, weight, bias, residual, eps, prenorm, residual_in_fp32, options, out_dtype
+        )
     return LayerNormFn.apply(
         *(x, weight, bias, residual, x1, weight1, bias1, eps, dropout_p, rowscale, prenorm),
         *(residual_in_fp32, zero_centered_weight, is_rms_norm, return_dropout_mask, out_dtype),
@@ -288,6 +332,12 @@ def rms_norm_fn(
     Source:
       Semantics of flash_attn/ops/triton/layer_norm.py in the original package.
     """
+    rare = (x1, weight1, bias1, rowscale, out, residual_out, return_dropout_mask, dropout_p > 0)
+    if _is_usual(rare, (x, weight, bias, residual)):
+        options = zero_centered_weight, True
+        return _without_graph(
+            x, weight, bias, residual, eps, prenorm, residual_in_fp32, options, out_dtype
+        )
     return LayerNormFn.apply(
         *(x, weight, bias, residual, x1, weight1, bias1, eps, dropout_p, rowscale, prenorm),
         *(residual_in_fp32, zero_centered_weight, True, return_dropout_mask, out_dtype),
