@@ -169,6 +169,8 @@ def test_cache_has_no_backward(v3: Wheel, interface: Any) -> None:
 
 
 def test_what_is_written_cannot_be_traced(v3: Wheel, interface: Any) -> None:
+    if not hasattr(torch.library, "custom_op"):
+        pytest.skip("this torch has no custom operators")
     with FakeTensorMode():
         q = torch.empty(1, 2, 2, 16)
         for name in ("out_", "k_new"):
