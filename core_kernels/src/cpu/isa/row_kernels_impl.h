@@ -88,47 +88,66 @@ void row_normalize(const float* __restrict h, float mean, float rstd,
   }
 }
 
-// A vector from `count` values, the rest 0.
-inline VecF load_some(const float* x, int count) {
-  if (count >= kLanes) return load<VecF>(x);
+// A whole vector, or one from the last `count` values and else 0.
+template <bool kWhole>
+inline VecF load_part(const float* x, int count) {
+  if constexpr (kWhole) return load<VecF>(x);
   float values[kLanes] = {};
-  for (int k = 0; k < count; ++k) values[k] = x[k];
+  for (int k = 0; k < count && k < kLanes; ++k) values[k] = x[k];
   return load<VecF>(values);
 }
 
-inline void store_some(float* x, int count, VecF v) {
-  if (count >= kLanes) {
+template <bool kWhole>
+inline void store_part(float* x, int count, VecF v) {
+  if constexpr (kWhole) {
     store(x, v);
   } else {
-    for (int k = 0; k < count; ++k) x[k] = v[k];
+    for (int k = 0; k < count && k < kLanes; ++k) x[k] = v[k];
   }
 }
 
+template <bool kWhole>
 inline void accumulate(float* x, int count, VecF v) {
-  store_some(x, count, load_some(x, count) + v);
+  store_part<kWhole>(x, count, load_part<kWhole>(x, count) + v);
+}
+
+// One vector of the sums; `count` values are left.
+template <bool kWhole, bool kSecond>
+inline void norm_sums_at(const NormRow& row, const NormSums& sums, int i, VecF* total,
+                         VecF* weighted) {
+  const int count = row.n - i;
+  VecF normal = (load_part<kWhole>(row.h + i, count) - row.mean) * row.rstd;
+  VecF dy = load_part<kWhole>(row.dy + i, count);
+  VecF g = dy * load_part<kWhole>(row.weight + i, count);
+  accumulate<kWhole>(sums.dweight + i, count, dy * normal);
+  accumulate<kWhole>(sums.dbias + i, count, dy);
+  if constexpr (kSecond) {
+    VecF dy1 = load_part<kWhole>(row.dy1 + i, count);
+    g += dy1 * load_part<kWhole>(row.weight1 + i, count);
+    accumulate<kWhole>(sums.dweight1 + i, count, dy1 * normal);
+    accumulate<kWhole>(sums.dbias1 + i, count, dy1);
+  }
+  *total += g;
+  *weighted += g * normal;
 }
 
 template <bool kSecond>
-void norm_sums_of(const NormRow& row, const NormSums& sums, float* sum_g, float* sum_g_normal) {
-  VecF total = {}, weighted = {};
-  for (int i = 0; i < row.n; i += kLanes) {
-    const int count = row.n - i;
-    VecF normal = (load_some(row.h + i, count) - row.mean) * row.rstd;
-    VecF dy = load_some(row.dy + i, count);
-    VecF g = dy * load_some(row.weight + i, count);
-    accumulate(sums.dweight + i, count, dy * normal);
-    accumulate(sums.dbias + i, count, dy);
-    if constexpr (kSecond) {
-      VecF dy1 = load_some(row.dy1 + i, count);
-      g += dy1 * load_some(row.weight1 + i, count);
-      accumulate(sums.dweight1 + i, count, dy1 * normal);
-      accumulate(sums.dbias1 + i, count, dy1);
-    }
-    total += g;
-    weighted += g * normal;
+void norm_sums_of(const NormRow& given, const NormSums& given_sums, float* sum_g,
+                  float* sum_g_normal) {
+  // Copies, as what is stored might be the pointers.
+  const NormRow row = given;
+  const NormSums sums = given_sums;
+  VecF total[2] = {}, weighted[2] = {};
+  int i = 0;
+  for (; i + 2 * kLanes <= row.n; i += 2 * kLanes) {
+    norm_sums_at<true, kSecond>(row, sums, i, &total[0], &weighted[0]);
+    norm_sums_at<true, kSecond>(row, sums, i + kLanes, &total[1], &weighted[1]);
   }
-  *sum_g = horizontal_sum(total);
-  *sum_g_normal = horizontal_sum(weighted);
+  for (; i < row.n; i += kLanes) {
+    norm_sums_at<false, kSecond>(row, sums, i, &total[0], &weighted[0]);
+  }
+  *sum_g = horizontal_sum(total[0] + total[1]);
+  *sum_g_normal = horizontal_sum(weighted[0] + weighted[1]);
 }
 
 void row_norm_sums(const NormRow& row, const NormSums& sums, float* sum_g, float* sum_g_normal) {
@@ -139,14 +158,25 @@ void row_norm_sums(const NormRow& row, const NormSums& sums, float* sum_g, float
   }
 }
 
-void row_norm_gradient(const NormRow& row, float mean_g, float mean_g_normal, float* out) {
-  for (int i = 0; i < row.n; i += kLanes) {
-    const int count = row.n - i;
-    VecF normal = (load_some(row.h + i, count) - row.mean) * row.rstd;
-    VecF g = load_some(row.dy + i, count) * load_some(row.weight + i, count);
-    if (row.dy1) g += load_some(row.dy1 + i, count) * load_some(row.weight1 + i, count);
-    store_some(out + i, count, (g - mean_g - normal * mean_g_normal) * row.rstd);
+template <bool kWhole>
+inline void norm_gradient_at(const NormRow& row, int i, float mean_g, float mean_g_normal,
+                             float* out) {
+  const int count = row.n - i;
+  VecF normal = (load_part<kWhole>(row.h + i, count) - row.mean) * row.rstd;
+  VecF g = load_part<kWhole>(row.dy + i, count) * load_part<kWhole>(row.weight + i, count);
+  if (row.dy1) {
+    g += load_part<kWhole>(row.dy1 + i, count) * load_part<kWhole>(row.weight1 + i, count);
   }
+  store_part<kWhole>(out + i, count, (g - mean_g - normal * mean_g_normal) * row.rstd);
+}
+
+void row_norm_gradient(const NormRow& given, float mean_g, float mean_g_normal, float* out) {
+  const NormRow row = given;
+  int i = 0;
+  for (; i + kLanes <= row.n; i += kLanes) {
+    norm_gradient_at<true>(row, i, mean_g, mean_g_normal, out);
+  }
+  if (i < row.n) norm_gradient_at<false>(row, i, mean_g, mean_g_normal, out);
 }
 
 void row_rotate_halves(const float* __restrict x, const float* __restrict cos,
