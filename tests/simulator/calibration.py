@@ -11,6 +11,7 @@ Run as a program, it writes simulator/CALIBRATION.md:
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -51,17 +52,17 @@ class Case:
 
 def ticks(timing: Any) -> float:
     """Of 20 ns, at the 1850 MHz of a 910B1."""
-    return timing.cycles / 1850 / 0.02
+    return float(timing.cycles / 1850 / 0.02)
 
 
 def core_us(timing: Any) -> float:
     """Without the launch, as the published times of a pipe are."""
-    return timing.microseconds - timing.launch_microseconds
+    return float(timing.microseconds - timing.launch_microseconds)
 
 
 def pipe_us(pipe: str) -> Callable[[Any], float]:
     def value(timing: Any) -> float:
-        return next(p.busy_cycles for p in timing.pipes if p.pipe == pipe) / 1850
+        return float(next(p.busy_cycles for p in timing.pipes if p.pipe == pipe) / 1850)
 
     return value
 
@@ -273,11 +274,10 @@ def document(sim: ModuleType, predictions: dict[str, float]) -> str:
 def main() -> None:
     build = Path(sys.argv[1])
     sys.path.insert(0, str(build))
-    import _ascsim
-
+    sim = importlib.import_module("_ascsim")
     for library in sorted(build.rglob("libtiming_*_ai[cv].so")):
-        _ascsim.load(str(library))
-    sys.stdout.write(document(_ascsim, {}))
+        sim.load(str(library))
+    sys.stdout.write(document(sim, {}))
 
 
 if __name__ == "__main__":

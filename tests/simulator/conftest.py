@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from pathlib import Path
@@ -16,8 +17,7 @@ BUILD = Path(os.environ.get("ASCSIM_BUILD", ROOT / "build" / "sim"))
 @pytest.fixture(scope="session")
 def sim() -> ModuleType:
     sys.path.insert(0, str(BUILD))
-    import _ascsim
-
+    module = importlib.import_module("_ascsim")
     for library in sorted(BUILD.rglob("lib*_ai[cv].so")):
-        _ascsim.load(str(library))
-    return _ascsim
+        module.load(str(library))
+    return module

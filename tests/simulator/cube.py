@@ -46,27 +46,27 @@ def zz(matrix: Array, c0: int, k_step: int = 0) -> Array:
     """[m, k] as L0A holds it: [m / 16][k / c0][16][c0]."""
     full = padded(matrix, round_up(matrix.shape[0], 16), round_up(matrix.shape[1], k_step or c0))
     m, k = full.shape
-    return full.reshape(m // 16, 16, k // c0, c0).transpose(0, 2, 1, 3).ravel()
+    return np.ravel(full.reshape(m // 16, 16, k // c0, c0).transpose(0, 2, 1, 3))
 
 
 def nz(matrix: Array, c0: int, k_step: int = 0) -> Array:
     """[k, n] as L0B holds it: [k / c0][n / 16][16 of n][c0 of k]."""
     full = padded(matrix, round_up(matrix.shape[0], k_step or c0), round_up(matrix.shape[1], 16))
     k, n = full.shape
-    return full.reshape(k // c0, c0, n // 16, 16).transpose(0, 2, 3, 1).ravel()
+    return np.ravel(full.reshape(k // c0, c0, n // 16, 16).transpose(0, 2, 3, 1))
 
 
 def zn(matrix: Array, c0: int = 16) -> Array:
     """[m, n] as L0C (and L1) holds it: [n / c0][m / 16][16][c0]."""
     full = padded(matrix, round_up(matrix.shape[0], 16), round_up(matrix.shape[1], c0))
     m, n = full.shape
-    return full.reshape(m // 16, 16, n // c0, c0).transpose(2, 0, 1, 3).ravel()
+    return np.ravel(full.reshape(m // 16, 16, n // c0, c0).transpose(2, 0, 1, 3))
 
 
 def from_zn(flat: Array, m: int, n: int) -> Array:
     rows, columns = round_up(m, 16), round_up(n, 16)
     full = flat[: rows * columns].reshape(columns // 16, rows // 16, 16, 16)
-    return full.transpose(1, 2, 0, 3).reshape(rows, columns)[:m, :n]
+    return np.asarray(full.transpose(1, 2, 0, 3).reshape(rows, columns)[:m, :n])
 
 
 def image(values: Array, size: int, at: int = 0) -> tuple[Array, Array]:

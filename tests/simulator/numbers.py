@@ -39,4 +39,4 @@ def product_bound(a: Array, b: Array) -> Array:
     Each of the k additions rounds once, whatever their order: |error| <= k * u * sum |a||b|, in
     first order (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1).
     """
-    return 1.01 * a.shape[-1] * FP32_ROUNDOFF * (np.abs(a) @ np.abs(b))
+    return np.asarray(1.01 * a.shape[-1] * FP32_ROUNDOFF * (np.abs(a) @ np.abs(b)))

@@ -8,7 +8,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from .numbers import decode, encode, product_bound
+from .numbers import Array, decode, encode, product_bound
 
 # (m, n, k): whole tiles, single rows and columns, one off a tile or a fractal, odd sizes.
 SHAPES = [
@@ -24,7 +24,9 @@ LAYOUTS = ("rr", "rc", "cr", "cc")
 BLOCKS = (1, 3)
 
 
-def matrices(shape: tuple[int, int, int], dtype: str, layouts: str, seed: int):
+def matrices(
+    shape: tuple[int, int, int], dtype: str, layouts: str, seed: int
+) -> tuple[list[Array], list[Array]]:
     """A and B as fp64 and as stored ('r' by rows, 'c' by columns)."""
     rng = np.random.default_rng(seed)
     m, n, k = shape
@@ -36,7 +38,9 @@ def matrices(shape: tuple[int, int, int], dtype: str, layouts: str, seed: int):
     return stored, exact
 
 
-def run_matmul(sim: ModuleType, kernel: str, shape: tuple[int, int, int], blocks: int, auto: bool):
+def run_matmul(
+    sim: ModuleType, kernel: str, shape: tuple[int, int, int], blocks: int, auto: bool
+) -> None:
     _, dtype, layouts = kernel.rsplit("_", 2)
     (a, b), (a64, b64) = matrices(shape, dtype, layouts, seed=sum(shape))
     c = np.full((shape[0], shape[1]), np.nan, np.float32)

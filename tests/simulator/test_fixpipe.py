@@ -48,36 +48,38 @@ def scale_bits(factor: float, offset: int = 0, signed: bool = True) -> int:
 
 
 def factor_of(bits: Array) -> Array:
-    return (bits.astype(np.uint64) & np.uint64(0xFFFFE000)).astype(np.uint32).view(np.float32)
+    kept = bits.astype(np.uint64) & np.uint64(0xFFFFE000)
+    return np.asarray(kept.astype(np.uint32).view(np.float32))
 
 
 def converted(x: Array, call: FixpipeCall, scales: Array) -> Array:
     """The m x n values of one matrix as bits of the target's type."""
     mode = {number: name for name, number in QUANT.items()}[call.quant].removeprefix("v")
     if mode == "none":
-        return (np.where(x < 0, 0, x).astype(x.dtype) if call.relu else x).view(np.uint32)
+        y = np.where(x < 0, 0, x).astype(x.dtype) if call.relu else x
+        return np.asarray(y.view(np.uint32))
     if mode in ("fp16", "bf16"):
         y = np.where(x < 0, np.float32(0), x) if call.relu else x
         with np.errstate(over="ignore"):
-            return y.astype(np.float16).view(np.uint16) if mode == "fp16" else to_bf16(y)
+            return np.asarray(y, np.float16).view(np.uint16) if mode == "fp16" else to_bf16(y)
     with np.errstate(over="ignore", invalid="ignore"):
         y = x.astype(np.float32) * factor_of(scales)
         if call.relu:
             y = np.where(x < 0, np.float32(0), y)
         if mode == "deq":
-            return y.astype(np.float16).view(np.uint16)
+            return np.asarray(y, np.float16).view(np.uint16)
     offset = ((scales >> np.uint64(37)) & np.uint64(0x1FF)).astype(np.int64)
     offset = np.where(offset >= 256, offset - 512, offset)
     whole = np.rint(np.clip(y, -256, 255)).astype(np.int64) + offset
     signed = (scales >> np.uint64(46)) & np.uint64(1) == 1
     whole = np.where(signed, np.clip(whole, -128, 127), np.clip(whole, 0, 255))
-    return (whole & 0xFF).astype(np.uint8)
+    return np.asarray(whole & 0xFF, np.uint8)
 
 
 def expected(c: Array, call: FixpipeCall, scales: Array, out: Array) -> Array:
     """`out` (bytes) after the call, by loops over the documented addresses."""
     size = STORED[call.target](0).itemsize
-    want = out.copy()
+    want: Array = out.copy()
     for p in range(1 if call.nz else call.matrices):
         rows, columns = np.meshgrid(np.arange(call.m), np.arange(call.n), indexing="ij")
         base = call.src // 4 + p * call.src_matrix_stride * 256
@@ -188,8 +190,8 @@ def test_atomic_add(sim: ModuleType) -> None:
     )
     c = rng.standard_normal(L0C_BYTES // 4).astype(np.float32)
     before = rng.standard_normal((20, 40)).astype(np.float16)
-    plain = np.zeros(1600, np.uint8)
-    plain = expected(c, call, np.zeros(1, np.uint64), plain).view(np.float16).reshape(20, 40)
+    bits = expected(c, call, np.zeros(1, np.uint64), np.zeros(1600, np.uint8))
+    plain = bits.view(np.float16).reshape(20, 40)
     out = before.copy().view(np.uint8).reshape(-1)
     assert run_fixpipe(sim, call, image(c, L0C_BYTES), out).reports == []
     np.testing.assert_array_equal(out.view(np.float16).reshape(20, 40), before + plain)

@@ -152,13 +152,13 @@ def target_of(matrix: Array, to: str, transpose: bool, c0: int) -> Array:
     """Fractals of 16 x c0: zZ of the matrix, or zZ or nZ with its columns as rows."""
     m, k = matrix.shape
     if to == "L0A" and not transpose:
-        return matrix.reshape(m // 16, 16, k // c0, c0).transpose(0, 2, 1, 3).ravel()
+        return np.ravel(matrix.reshape(m // 16, 16, k // c0, c0).transpose(0, 2, 1, 3))
     rows = np.zeros((round_up(k, 16), m), matrix.dtype)
     rows[:k] = matrix.T
     tiles = rows.reshape(-1, 16, m // c0, c0)  # [k / 16][16][m / c0][c0]
     if to == "L0A":
-        return tiles.transpose(0, 2, 1, 3).ravel()
-    return tiles.transpose(2, 0, 1, 3).ravel()
+        return np.ravel(tiles.transpose(0, 2, 1, 3))
+    return np.ravel(tiles.transpose(2, 0, 1, 3))
 
 
 def check_3d(sim: ModuleType, to: str, dtype: str, p: Load3d) -> None:

@@ -162,7 +162,7 @@ def to_hf32(values: Array, to_even: bool) -> Array:
         whole = np.rint(scaled)
     else:
         whole = np.sign(scaled) * np.ceil(np.abs(scaled) - 0.5)
-    return np.ldexp(whole / 4096, exponent).astype(np.float32)
+    return np.asarray(np.ldexp(whole / 4096, exponent), np.float32)
 
 
 @pytest.mark.parametrize("mode", [1, 2])
@@ -250,15 +250,18 @@ def test_unwritten_rows_and_columns_spread(sim: ModuleType) -> None:
     a_known[3, 5] = a_known[17, 23] = 0
     b_known[0, 0] = b_known[20, 39] = 0
     c_known[7, 9] = 0
-    images = []
-    for values, known in ((zz(a, 16), zz(a_known, 16)), (nz(b, 16), nz(b_known, 16))):
+    images: dict[str, tuple[Array, Array]] = {}
+    pairs = {"a": (zz(a, 16), zz(a_known, 16)), "b": (nz(b, 16), nz(b_known, 16))}
+    for name, (values, known) in pairs.items():
         data, flags = image(values, L0_BYTES)
         flags[: known.size * 2] = np.repeat(known, 2)
-        images.append((data, flags))
+        images[name] = (data, flags)
     data, flags = image(np.zeros(0), L0C_BYTES)
     data[:] = 0
     flags[: zn(c_known).size * 4] = np.repeat(zn(c_known), 4)
-    got = run_mmad(sim, 0, [MmadCall(m, n, k, init=False)], *images, c=(data, flags))
+    got = run_mmad(
+        sim, 0, [MmadCall(m, n, k, init=False)], images["a"], images["b"], c=(data, flags)
+    )
     assert got.reports == []
     want = np.ones((m, n), np.uint8)
     want[[3, 17], :] = 0

@@ -7,6 +7,7 @@ load L2 or HBM.
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
 
@@ -45,7 +46,7 @@ class Core:
     complete: dict[int, float] = field(default_factory=dict)
     ready: dict[int, float] = field(default_factory=dict)
     left: dict[int, list[float]] = field(default_factory=dict)
-    flags: dict[tuple[int, int, int], float] = field(default_factory=dict)
+    flags: dict[tuple[int, ...], float] = field(default_factory=dict)
     sets: dict[int, list[float]] = field(default_factory=dict)  # cross-core: made
     waits: dict[int, int] = field(default_factory=dict)  # cross-core: satisfied
 
@@ -182,7 +183,7 @@ def cycles(sim: ModuleType, programs: list[list[Word]]) -> float:
         for i, word in enumerate(program):
             table[core, i, : len(word)] = word
     timing = predict(sim, "timing_program", 1, [table, length])
-    return timing.cycles
+    return float(timing.cycles)
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -194,8 +195,8 @@ def test_random_programs(sim: ModuleType, seed: int) -> None:
     assert cycles(sim, programs) == pytest.approx(expected_cycles(programs), rel=1e-6)
 
 
-def run_one(sim: ModuleType, program: list[Word]) -> float:
-    return cycles(sim, [program, [], []])
+def run_one(sim: ModuleType, program: Sequence[Word]) -> float:
+    return cycles(sim, [list(program), [], []])
 
 
 def test_pipes_overlap(sim: ModuleType) -> None:

@@ -206,7 +206,7 @@ def shifted(name: str, value: Any, distance: int) -> int:
     number = int((fill * distance + text)[:bits], 2)
     if name == "ShiftRightRound" and signed and distance > 0:
         number += int(text[bits - distance])
-    return number % (1 << bits)
+    return int(number % (1 << bits))
 
 
 @pytest.mark.parametrize("dtype", [INT16, UINT16, INT32, UINT32])

@@ -45,12 +45,12 @@ def holds(mode: str, a: Array, b: Array) -> Array:
             "GE": a >= b,
             "NE": a != b,
         }[mode]
-    return result & (a == a) & (b == b)
+    return np.asarray(result & (a == a) & (b == b))
 
 
 def values(rng: np.random.Generator, dtype: Any) -> Array:
     n = IN_BYTES // np.dtype(dtype).itemsize
-    x = rng.integers(-4, 4, n).astype(dtype)
+    x: Array = rng.integers(-4, 4, n).astype(dtype)
     if dtype is not np.int32:
         where = rng.random(n) < 0.1
         x[where] = rng.choice(np.array([np.nan, np.inf, -np.inf, -0.0], dtype), where.sum())
@@ -64,7 +64,7 @@ def lanes_at(x: Array, repeats: int, block: int, repeat: int) -> Array:
     per_block = 32 // x.itemsize
     lane = np.arange(256 // x.itemsize)
     r = np.arange(repeats)[:, None]
-    return x[(r * repeat + lane // per_block * block) * per_block + lane % per_block]
+    return np.asarray(x[(r * repeat + lane // per_block * block) * per_block + lane % per_block])
 
 
 def random_mask(rng: np.random.Generator) -> Array:
@@ -198,10 +198,9 @@ def test_select(sim: ModuleType, mode: int, dtype: Any, seed: int) -> None:
         if mode != 1
         else np.full_like(a, scalar)
     )
-    chosen = np.unpackbits(m, bitorder="little").astype(bool)
-    chosen = (np.tile(chosen[:lanes], repeats) if mode == 0 else chosen[: repeats * lanes]).reshape(
-        a.shape
-    )
+    selected = np.unpackbits(m, bitorder="little").astype(bool)
+    selected = np.tile(selected[:lanes], repeats) if mode == 0 else selected[: repeats * lanes]
+    chosen = selected.reshape(a.shape)
     result = np.where(chosen, a, b)
     want = y.copy()
     for r in range(repeats):

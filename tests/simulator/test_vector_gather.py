@@ -40,8 +40,8 @@ def inputs(rng: np.random.Generator, bits: int) -> tuple[Array, Array, Array]:
 def pattern_bits(pattern: int, count: int) -> Array:
     element = np.arange(count)
     if pattern <= 2:
-        return element % 2 == pattern - 1
-    return element % 4 == pattern - 3 if pattern < 7 else element >= 0
+        return np.asarray(element % 2 == pattern - 1)
+    return np.asarray(element % 4 == pattern - 3 if pattern < 7 else element >= 0)
 
 
 @pytest.mark.parametrize("seed", range(32))

@@ -19,7 +19,7 @@ NUMPY: dict[int, Any] = {
     FP16: np.float16, BF16: np.uint16, FP32: np.float32, INT8: np.int8, UINT8: np.uint8,
     INT16: np.int16, UINT16: np.uint16, INT32: np.int32, UINT32: np.uint32, INT64: np.int64,
 }  # fmt: skip
-SIZE = {code: np.dtype(dtype).itemsize for code, dtype in NUMPY.items()}
+SIZE: dict[int, int] = {code: np.dtype(dtype).itemsize for code, dtype in NUMPY.items()}
 
 OPS = {
     name: base + n
@@ -106,7 +106,7 @@ def run(
 
 def expected(case: Case, image: Array, lane: Callable[..., Any], sources: int) -> Array:
     """`lane(dst, a, b)` of NumPy scalars, over all lanes that work."""
-    after = image.copy()
+    after: Array = image.copy()
     out = NUMPY[case.dst_type]
     in_ = NUMPY[case.src_type or case.dst_type]
 
@@ -144,7 +144,7 @@ def same(result: Array, wanted: Array, dtype: int, ulps: int = 0) -> None:
 
 
 def bf16_to_float(bits: Array) -> Array:
-    return (bits.astype(np.uint32) << 16).view(np.float32)
+    return np.asarray((bits.astype(np.uint32) << 16).view(np.float32))
 
 
 def random_image(rng: np.random.Generator, dtype: int, nbytes: int, edges: bool = True) -> Array:
