@@ -281,17 +281,30 @@ def sanitize(session: nox.Session) -> None:
     _pytest(session, *SUITES["both"], "-m", "smoke", env=env)
 
 
+def _simulator(session: nox.Session, folder: str, env: dict[str, str] | None = None) -> None:
+    """Builds the simulator in build/<folder>, fetches CATLASS, runs kernels on it."""
+    session.install(*_group("sim"), *cmake.missing_tools())
+    include = str(session.run("python", "third_party/catlass.py", silent=True)).strip()
+    build = BUILD / folder
+    python = Path(session.bin) / "python"
+    options = (f"-DCATLASS_INCLUDE={include}", f"-DPython_EXECUTABLE={python}")
+    configure = ("cmake", "-S", "simulator", "-B", build, "-G", "Ninja", *options)
+    session.run(*configure, env=env, external=True)
+    session.run("cmake", "--build", build, external=True)
+    arguments = ("tests/simulator", "--confcutdir=tests/simulator", "-q")
+    _pytest(session, *arguments, env={"ASCSIM_BUILD": str(build)})
+
+
 @nox.session
 def sim(session: nox.Session) -> None:
     """Builds the simulator, fetches CATLASS, runs kernels on it; arguments go to pytest."""
-    session.install(*_group("sim"), *cmake.missing_tools())
-    include = str(session.run("python", "third_party/catlass.py", silent=True)).strip()
-    build = BUILD / "sim"
-    python = Path(session.bin) / "python"
-    options = (f"-DCATLASS_INCLUDE={include}", f"-DPython_EXECUTABLE={python}")
-    session.run("cmake", "-S", "simulator", "-B", build, "-G", "Ninja", *options, external=True)
-    session.run("cmake", "--build", build, external=True)
-    _pytest(session, "tests/simulator", "--confcutdir=tests/simulator", "-q")
+    _simulator(session, "sim")
+
+
+@nox.session(name="sim-clang")
+def sim_clang(session: nox.Session) -> None:
+    """The same with clang++ (CXX names another one); not among the default sessions."""
+    _simulator(session, "sim-clang", {"CXX": os.environ.get("CXX", "clang++")})
 
 
 # ---------------------------------------------------------------- check

@@ -35,7 +35,7 @@ Machine::CrossGroup Machine::group_of(const Core& from, int mode, int flag) {
   return group;
 }
 
-void Machine::cross_set(int mode, Pipe pipe, int flag, Site site) {
+void Machine::cross_set(int mode, Pipe pipe, int flag, Site site, bool library) {
   const Place at = place(pipe, "CrossCoreSetFlag", site);
   Core& from = *current_;
   if (flag < 0 || flag >= Soc::kCrossFlags || mode < 0 || mode > 2) {
@@ -51,6 +51,10 @@ void Machine::cross_set(int mode, Pipe pipe, int flag, Site site) {
     report(Check::kFlag, "pipe", at,
            std::string(name_of(from.kind())) + " has no pipe " + name_of(pipe));
     return;
+  }
+  if (!library && flag >= Soc::kSyncAllFlag && flag < Soc::kSyncAllFlag + Soc::kSyncAllFlags) {
+    report(Check::kFlag, "reserved flag", at,
+           flag_text(flag, mode) + ": SyncAll uses flags 11 to 14, kernels have 0 to 10");
   }
   const uint64_t set = next_set_++;
   for (Observer* observer : observers) observer->cross_set(from, mode, pipe, flag, set, site);

@@ -46,12 +46,13 @@ void combine(AtomicOp op, uint8_t* target, const uint8_t* source, int64_t bytes)
   }
 }
 
-void combine_bf16(AtomicOp op, uint8_t* target, const uint8_t* source, int64_t bytes) {
+template <float (*widen)(uint16_t), uint16_t (*narrow)(float)>
+void combine_narrow(AtomicOp op, uint8_t* target, const uint8_t* source, int64_t bytes) {
   for (int64_t at = 0; at + 2 <= bytes; at += 2) {
     uint16_t a, b;
     std::memcpy(&a, target + at, 2);
     std::memcpy(&b, source + at, 2);
-    a = to_bf16(combined(op, from_bf16(a), from_bf16(b)));
+    a = narrow(combined(op, widen(a), widen(b)));
     std::memcpy(target + at, &a, 2);
   }
 }
@@ -62,11 +63,11 @@ void combine_atomic(AtomicOp op, DType dtype, uint8_t* target, const uint8_t* so
                     int64_t bytes) {
   switch (dtype) {
     case DType::kFp16:
-      return combine<_Float16>(op, target, source, bytes);
+      return combine_narrow<from_fp16, to_fp16>(op, target, source, bytes);
     case DType::kFp32:
       return combine<float>(op, target, source, bytes);
     case DType::kBf16:
-      return combine_bf16(op, target, source, bytes);
+      return combine_narrow<from_bf16, to_bf16>(op, target, source, bytes);
     case DType::kInt8:
       return combine<int8_t>(op, target, source, bytes);
     case DType::kInt16:

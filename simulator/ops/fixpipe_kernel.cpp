@@ -32,7 +32,7 @@ Scale scale_of(uint64_t bits, Quant quant) {
     throw SimulatorBug("Fixpipe: quantisation parameter with a shift (bit 36)");
   }
   Scale scale{};
-  scale.factor = float_of_bits(static_cast<uint32_t>(bits) & ~0x1fffu);
+  scale.factor = bits_as<float>(static_cast<uint32_t>(bits) & ~0x1fffu);
   const auto offset = static_cast<int32_t>((bits >> 37) & 0x1ff);
   scale.offset = offset >= 256 ? offset - 512 : offset;
   scale.to_signed = ((bits >> 46) & 1) != 0;

@@ -92,10 +92,10 @@ void c_surroundings(const Operand& c, const Shape& s, Declare&& declare) {
 // To 11 bits of fraction. Source: "HF32" page (its figure; the width is inferred from the remark
 // that 950, with 10 bits, differs); ties to even, or towards zero.
 float to_hf32(float value, bool ties_to_even) {
-  const uint32_t bits = bits_of(value);
+  const uint32_t bits = bits_as<uint32_t>(value);
   if ((bits & 0x7f800000u) == 0x7f800000u) return value;
   const uint32_t half = ties_to_even ? 0x7ffu + ((bits >> 12) & 1u) : 0x7ffu;
-  return float_of_bits((bits + half) & ~0xfffu);
+  return bits_as<float>((bits + half) & ~0xfffu);
 }
 
 // Elements of A up to the last fractal that the product needs.

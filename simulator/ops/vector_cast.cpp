@@ -21,7 +21,7 @@ template <typename To, typename From, typename Convert>
 struct HalfToFloat {
   template <Rounding>
   ASCSIM_HOT static void run(uint8_t* dst, const uint8_t* a, const uint8_t*, int64_t n, uint64_t) {
-    convert_all<float, uint16_t>(dst, a, n, [](uint16_t v) { return half_to_float(v); });
+    convert_all<float, uint16_t>(dst, a, n, [](uint16_t v) { return from_fp16(v); });
   }
 };
 
@@ -68,9 +68,8 @@ template <typename T>
 struct HalfToInteger {
   template <Rounding mode>
   static void run(uint8_t* dst, const uint8_t* a, const uint8_t*, int64_t n, uint64_t) {
-    convert_all<T, uint16_t>(dst, a, n, [](uint16_t v) {
-      return saturated<T>(round_to_integral<mode>(half_to_float(v)));
-    });
+    convert_all<T, uint16_t>(
+        dst, a, n, [](uint16_t v) { return saturated<T>(round_to_integral<mode>(from_fp16(v))); });
   }
 };
 
@@ -119,7 +118,7 @@ struct Int32ToHalf {
   static void run(uint8_t* dst, const uint8_t* a, const uint8_t*, int64_t n, uint64_t scale) {
     const auto factor = static_cast<double>(bits_as<float>(static_cast<uint32_t>(scale)));
     convert_all<uint16_t, int32_t>(dst, a, n, [factor](int32_t v) {
-      return float_to_half(double_to_odd_float(static_cast<double>(v) * factor));
+      return to_fp16(double_to_odd_float(static_cast<double>(v) * factor));
     });
   }
 };
@@ -131,7 +130,7 @@ struct Int4ToHalf {
     auto* to = reinterpret_cast<uint16_t*>(dst);
     for (int64_t l = 0; l < n; ++l) {
       const int bits = (a[l / 2] >> (l % 2 * 4)) & 15;
-      to[l] = float_to_half(static_cast<float>(bits >= 8 ? bits - 16 : bits));
+      to[l] = to_fp16(static_cast<float>(bits >= 8 ? bits - 16 : bits));
     }
   }
 };
@@ -141,7 +140,7 @@ struct HalfToInt4 {
   static void run(uint8_t* dst, const uint8_t* a, const uint8_t*, int64_t n, uint64_t) {
     const auto* from = reinterpret_cast<const uint16_t*>(a);
     const auto four = [&](int64_t l) {
-      const auto v = saturated<int32_t>(round_to_integral<mode>(half_to_float(from[l])));
+      const auto v = saturated<int32_t>(round_to_integral<mode>(from_fp16(from[l])));
       return static_cast<unsigned>(std::min(std::max(v, -8), 7)) & 15u;
     };
     for (int64_t l = 0; l + 1 < n; l += 2) {

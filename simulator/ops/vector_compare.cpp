@@ -5,6 +5,7 @@
 
 #include "ascsim/ops_vector_compare.h"
 #include "ops/vector_defined.h"
+#include "ops/vector_loops.h"
 
 namespace ascsim {
 
@@ -34,14 +35,14 @@ bool holds(CompareOp op, T a, T b) {
 }
 
 // Bits of up to 64 lanes from one block or several contiguous ones.
-template <typename T>
+template <typename Format>
 uint64_t compare_run(CompareOp op, const uint8_t* a, const uint8_t* b, bool scalar, int count) {
   uint64_t bits = 0;
   for (int l = 0; l < count; ++l) {
-    T x, y;
-    std::memcpy(&x, a + static_cast<size_t>(l) * sizeof(T), sizeof(T));
-    std::memcpy(&y, scalar ? b : b + static_cast<size_t>(l) * sizeof(T), sizeof(T));
-    bits |= uint64_t{holds(op, x, y)} << l;
+    typename Format::Stored x, y;
+    std::memcpy(&x, a + static_cast<size_t>(l) * sizeof(x), sizeof(x));
+    std::memcpy(&y, scalar ? b : b + static_cast<size_t>(l) * sizeof(y), sizeof(y));
+    bits |= uint64_t{holds(op, Format::load(x), Format::load(y))} << l;
   }
   return bits;
 }
@@ -49,11 +50,11 @@ uint64_t compare_run(CompareOp op, const uint8_t* a, const uint8_t* b, bool scal
 uint64_t compare_block(CompareOp op, DType dtype, const uint8_t* a, const uint8_t* b, bool scalar) {
   switch (dtype) {
     case DType::kFp32:
-      return compare_run<float>(op, a, b, scalar, 8);
+      return compare_run<Fp32>(op, a, b, scalar, 8);
     case DType::kFp16:
-      return compare_run<_Float16>(op, a, b, scalar, 16);
+      return compare_run<Fp16>(op, a, b, scalar, 16);
     case DType::kInt32:
-      return compare_run<int32_t>(op, a, b, scalar, 8);
+      return compare_run<Int32>(op, a, b, scalar, 8);
     default:
       throw SimulatorBug(std::string("Compare of ") + name_of(dtype));
   }

@@ -105,13 +105,13 @@ class Runner {
     for (const OperandWalk* w : {&dst_, &a_, &b_}) {
       if (!w->dense()) per_run = std::min(per_run, w->lanes_per_block);
     }
-    int count = 0;
+    size_t count = 0;
     for_each_lane_run(low, high, plan_.lanes, per_run, [&](int lane, int n) {
       lane_[count] = static_cast<uint8_t>(lane);
       length_[count++] = static_cast<uint8_t>(n);
     });
     for (int64_t r = first; r < end; ++r) {
-      for (int k = 0; k < count; ++k) call(r, lane_[k], length_[k]);
+      for (size_t k = 0; k < count; ++k) call(r, lane_[k], length_[k]);
     }
   }
 

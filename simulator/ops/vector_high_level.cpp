@@ -48,36 +48,37 @@ int64_t temporary_of(const ReducePattern& r) {
 }
 
 // The order of the sum is not documented: the sum in double, rounded once (inferred).
-template <typename T>
-T reduced(ReduceOp op, const uint8_t* src, int64_t count, int64_t step) {
+template <typename Format>
+typename Format::Stored reduced(ReduceOp op, const uint8_t* src, int64_t count, int64_t step) {
   double sum = 0;
-  T best{};
+  typename Format::Stored best{};
   for (int64_t n = 0; n < count; ++n) {
-    T value;
-    std::memcpy(&value, src + n * step, sizeof(T));
-    const auto wide = static_cast<float>(value), held = static_cast<float>(best);
+    typename Format::Stored value;
+    std::memcpy(&value, src + n * step, sizeof(value));
+    const float wide = Format::load(value), held = Format::load(best);
     sum = n == 0 ? wide : sum + wide;
     if (n == 0 ||
         (held == held && (wide != wide || (op == ReduceOp::kMax ? wide > held : wide < held)))) {
       best = value;
     }
   }
-  return op == ReduceOp::kSum ? static_cast<T>(static_cast<float>(sum)) : best;
+  return op == ReduceOp::kSum ? Format::store(static_cast<float>(sum)) : best;
 }
 
-template <typename T>
+template <typename Format>
 void reduce(const ReducePattern& r, int64_t row_bytes) {
   const uint8_t* src = machine().pointer(r.src);
   uint8_t* dst = machine().pointer(r.dst);
   const int64_t results = r.inner ? r.rows : r.columns;
-  std::vector<T> values(static_cast<size_t>(results));
+  using Stored = typename Format::Stored;
+  std::vector<Stored> values(static_cast<size_t>(results));
   for (int64_t n = 0; n < results; ++n) {
-    constexpr auto kBytes = static_cast<int64_t>(sizeof(T));
-    values[static_cast<size_t>(n)] = r.inner
-                                         ? reduced<T>(r.op, src + n * row_bytes, r.columns, kBytes)
-                                         : reduced<T>(r.op, src + n * kBytes, r.rows, row_bytes);
+    constexpr auto kBytes = static_cast<int64_t>(sizeof(Stored));
+    values[static_cast<size_t>(n)] =
+        r.inner ? reduced<Format>(r.op, src + n * row_bytes, r.columns, kBytes)
+                : reduced<Format>(r.op, src + n * kBytes, r.rows, row_bytes);
   }
-  std::memcpy(dst, values.data(), values.size() * sizeof(T));
+  std::memcpy(dst, values.data(), values.size() * sizeof(Stored));
 }
 
 }  // namespace
@@ -101,9 +102,9 @@ void vector_reduce_pattern(const ReducePattern& r, Site site) {
   describe(i, r.dst, r.src, r.rows * r.columns);
   if (!i.begin(r.src.dtype)) return;
   if (r.src.dtype == DType::kFp32) {
-    reduce<float>(r, row_bytes);
+    reduce<Fp32>(r, row_bytes);
   } else {
-    reduce<_Float16>(r, row_bytes);
+    reduce<Fp16>(r, row_bytes);
   }
   if (r.reuse_source) machine().poison(r.src, r.rows * row_bytes);
   machine().poison(r.tmp, temporary);

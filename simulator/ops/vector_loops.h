@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "ascsim/numeric.h"
 #include "ops/vector_elementwise.h"
 
 // Several versions of a loop, of which the loader takes the best one for the machine. Clang and
@@ -24,35 +25,6 @@
 #endif
 
 namespace ascsim {
-
-template <typename To, typename From>
-inline To bits_as(From value) {
-  static_assert(sizeof(To) == sizeof(From));
-  return __builtin_bit_cast(To, value);
-}
-
-// binary16 without host instructions for it, so that it vectorises everywhere. Exact; denormals are
-// kept.
-inline float half_to_float(uint16_t half) {
-  const uint32_t magnitude = half & 0x7fffu;
-  const float scaled = bits_as<float>(magnitude << 13) * 0x1p112f;
-  const uint32_t special = magnitude >= 0x7c00u ? 0x7f800000u : 0u;  // infinities and NaN
-  const uint32_t sign = static_cast<uint32_t>(half & 0x8000u) << 16;
-  return bits_as<float>(bits_as<uint32_t>(scaled) | special | sign);
-}
-
-// To nearest, ties to even; above the largest half: infinity.
-inline uint16_t float_to_half(float value) {
-  const uint32_t wide = bits_as<uint32_t>(value);
-  const uint32_t magnitude = wide & 0x7fffffffu;
-  // Below 2^-14 the unit of a half is that of a float between 0.5 and 1: the addition rounds.
-  const uint32_t denormal = bits_as<uint32_t>(bits_as<float>(magnitude) + 0.5f) - 0x3f000000u;
-  const uint32_t normal = (magnitude - 0x38000000u + 0xfffu + ((magnitude >> 13) & 1u)) >> 13;
-  const uint32_t finite = magnitude < 0x38800000u ? denormal : normal;
-  const uint32_t special = magnitude > 0x7f800000u ? 0x7e00u : 0x7c00u;
-  const uint32_t result = magnitude >= 0x47800000u ? special : finite;
-  return static_cast<uint16_t>(result | ((wide >> 16) & 0x8000u));
-}
 
 // A float whose rounding to half is that of the double: to odd, which keeps what was cut off
 // visible.
@@ -78,9 +50,9 @@ struct Fp16 {
   using Stored = uint16_t;
   using Value = float;
   static constexpr bool kFloating = true;
-  static Value load(Stored s) { return half_to_float(s); }
-  static Stored store(Value v) { return float_to_half(v); }
-  static Stored store_double(double v) { return float_to_half(double_to_odd_float(v)); }
+  static Value load(Stored s) { return from_fp16(s); }
+  static Stored store(Value v) { return to_fp16(v); }
+  static Stored store_double(double v) { return to_fp16(double_to_odd_float(v)); }
 };
 
 // Integers wrap (default mode of A2/A3; saturation is a mode that is not modelled).
@@ -196,7 +168,7 @@ struct MaxOp {
       const float same = bits_as<float>(bits_as<uint32_t>(a) & bits_as<uint32_t>(b));
       const float larger = a > b ? a : b;
       const float ordered = a == b ? same : larger;
-      return (a != a) | (b != b) ? a + b : ordered;
+      return ((a != a) | (b != b)) != 0 ? a + b : ordered;
     } else {
       return a > b ? a : b;
     }
@@ -210,7 +182,7 @@ struct MinOp {
       const float same = bits_as<float>(bits_as<uint32_t>(a) | bits_as<uint32_t>(b));
       const float smaller = a < b ? a : b;
       const float ordered = a == b ? same : smaller;
-      return (a != a) | (b != b) ? a + b : ordered;
+      return ((a != a) | (b != b)) != 0 ? a + b : ordered;
     } else {
       return a < b ? a : b;
     }

@@ -82,11 +82,11 @@ void refine_results(const VectorPlan& plan, const Operand& dst, const LaneOperan
   }
 }
 
-template <typename T>
-void store_extreme(const Reduction& r, const RepeatLanes<T>& lanes, int first, int count,
+template <typename Format>
+void store_extreme(const Reduction& r, const RepeatLanes<Format>& lanes, int first, int count,
                    uint8_t* to) {
   const int lane = extreme_lane(r.op, lanes, first, count);
-  const T value = lanes.values[lane];
+  const auto value = Format::store(lanes.values[lane]);
   const auto wide = static_cast<uint32_t>(lane);
   if (r.result == ReduceResult::kIndex) {
     std::memcpy(to, &wide, sizeof(wide));
@@ -94,47 +94,45 @@ void store_extreme(const Reduction& r, const RepeatLanes<T>& lanes, int first, i
   }
   // The index is an integer of the value's width.
   const bool value_first = r.result != ReduceResult::kIndexValue;
-  std::memcpy(to + (value_first ? 0 : sizeof(T)), &value, sizeof(T));
+  std::memcpy(to + (value_first ? 0 : sizeof(value)), &value, sizeof(value));
   if (r.result == ReduceResult::kValue) return;
-  std::memcpy(to + (value_first ? sizeof(T) : 0), &wide, sizeof(T));  // little-endian
+  std::memcpy(to + (value_first ? sizeof(value) : 0), &wide, sizeof(value));  // little-endian
 }
 
-template <typename T>
-T block_value(ReduceOp op, const RepeatLanes<T>& lanes, int first) {
-  constexpr int kPerBlock = RepeatLanes<T>::kPerBlock;
-  if (lanes.group(first, kPerBlock) != ones(kPerBlock)) {
-    return op == ReduceOp::kSum ? tree_sum(lanes, first, kPerBlock)
-                                : lanes.values[extreme_lane(op, lanes, first, kPerBlock)];
+// Groups of a repeat of which some lanes are off.
+template <typename Format>
+void compute_masked(const Reduction& r, const RepeatLanes<Format>& lanes, int group, int64_t bytes,
+                    uint8_t* to) {
+  for (int first = 0; first < RepeatLanes<Format>::kLanes; first += group, to += bytes) {
+    if (lanes.group(first, group) == 0) continue;  // nothing is written for it
+    if (r.op != ReduceOp::kSum) {
+      store_extreme(r, lanes, first, group, to);
+      continue;
+    }
+    const auto value = Format::store(tree_sum(lanes, first, group));
+    std::memcpy(to, &value, sizeof(value));
   }
-  return op == ReduceOp::kSum ? tree_sum_all<T, kPerBlock>(lanes.values + first)
-                              : extreme_all<T, kPerBlock>(op, lanes.values + first);
 }
 
-template <typename T>
-void compute(const Reduction& r, const VectorPlan& plan, uint8_t* dst, const uint8_t* src,
-             int64_t dst_step, Steps src_steps) {
-  constexpr int kLanes = RepeatLanes<T>::kLanes;
-  const int group = r.group_bytes / static_cast<int>(sizeof(T));
-  const int64_t bytes = result_bytes(r.result, sizeof(T));
-  RepeatLanes<T> lanes;
+template <typename Format>
+ASCSIM_HOT void compute(const Reduction& r, const VectorPlan& plan, uint8_t* dst,
+                        const uint8_t* src, int64_t dst_step, Steps src_steps) {
+  using Stored = typename Format::Stored;
+  constexpr int kLanes = RepeatLanes<Format>::kLanes;
+  const int group = r.group_bytes / static_cast<int>(sizeof(Stored));
+  const int64_t bytes = result_bytes(r.result, sizeof(Stored));
+  RepeatLanes<Format> lanes;
   for (int64_t repeat = 0; repeat < plan.repeats; ++repeat) {
     lanes.load(plan, repeat, src, src_steps);
     uint8_t* to = dst + repeat * dst_step;
-    for (int first = 0; first < kLanes; first += group, to += bytes) {
-      if (lanes.group(first, group) == 0) continue;  // nothing is written for it
-      T value;
-      if (group == RepeatLanes<T>::kPerBlock) {
-        value = block_value(r.op, lanes, first);
-      } else if (r.op != ReduceOp::kSum) {
-        store_extreme(r, lanes, first, group, to);
-        continue;
-      } else if (group == kLanes && lanes.all()) {
-        value = tree_sum_all<T, kLanes>(lanes.values);
-      } else {
-        value = tree_sum(lanes, first, group);
-      }
-      std::memcpy(to, &value, sizeof(T));
+    if (!lanes.all() || r.result != ReduceResult::kValue) {
+      compute_masked(r, lanes, group, bytes, to);
+      continue;
     }
+    combine_groups(r.op, lanes, group);
+    Stored results[kLanes / 2];
+    for (int n = 0; n < kLanes / group; ++n) results[n] = Format::store(lanes.values[n]);
+    std::memcpy(to, results, static_cast<size_t>(kLanes / group) * sizeof(Stored));
   }
 }
 
@@ -182,8 +180,8 @@ void run(const Reduction& r, const Operand& dst, const Operand& src, const Lanes
   if (!execute) return;
   uint8_t* to = machine().pointer(dst);
   const uint8_t* from = machine().pointer(src);
-  if (src.dtype == DType::kFp32) return compute<float>(r, plan, to, from, step, src_steps);
-  compute<_Float16>(r, plan, to, from, step, src_steps);
+  if (src.dtype == DType::kFp32) return compute<Fp32>(r, plan, to, from, step, src_steps);
+  compute<Fp16>(r, plan, to, from, step, src_steps);
 }
 
 }  // namespace

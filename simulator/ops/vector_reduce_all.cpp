@@ -164,17 +164,26 @@ void Passes::sum() {
   publish_scalar(site_);
 }
 
-template <typename T>
-T sum_of_repeats(const VectorPlan& plan, const uint8_t* src) {
-  RepeatLanes<T> lanes;
-  T total{};
+template <typename Format>
+ASCSIM_HOT uint32_t sum_of_repeats(const VectorPlan& plan, const uint8_t* src) {
+  constexpr int kLanes = RepeatLanes<Format>::kLanes;
+  RepeatLanes<Format> lanes;
+  float total = 0;
   for (int64_t repeat = 0; repeat < plan.repeats; ++repeat) {
     lanes.load(plan, repeat, src, Steps{});
-    const T sum = lanes.all() ? tree_sum_all<T, RepeatLanes<T>::kLanes>(lanes.values)
-                              : tree_sum(lanes, 0, RepeatLanes<T>::kLanes);
-    total = repeat == 0 ? sum : rounded_sum(total, sum);
+    float sum;
+    if (lanes.all()) {
+      combine_groups(ReduceOp::kSum, lanes, kLanes);
+      sum = lanes.values[0];
+    } else {
+      sum = tree_sum(lanes, 0, kLanes);
+    }
+    total = repeat == 0 ? sum : rounded_sum<Format>(total, sum);
   }
-  return total;
+  const auto stored = Format::store(total);
+  uint32_t bits = 0;
+  std::memcpy(&bits, &stored, sizeof(stored));
+  return bits;
 }
 
 // A number of elements: a tree in each repeat, and the repeats one after the other in a register
@@ -197,13 +206,8 @@ void Passes::sum_counted() {
     i.work = work;
     if (i.begin(r_.src.dtype)) {
       const uint8_t* src = machine().pointer(r_.src);
-      if (r_.src.dtype == DType::kFp32) {
-        const auto total = sum_of_repeats<float>(plan, src);
-        std::memcpy(&bits, &total, sizeof(total));
-      } else {
-        const auto total = sum_of_repeats<_Float16>(plan, src);
-        std::memcpy(&bits, &total, sizeof(total));
-      }
+      bits = r_.src.dtype == DType::kFp32 ? sum_of_repeats<Fp32>(plan, src)
+                                          : sum_of_repeats<Fp16>(plan, src);
     }
   }
   order(Pipe::kV, Pipe::kS, site_);

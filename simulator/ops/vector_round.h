@@ -34,7 +34,7 @@ inline U carry(U kept, U rest, U half, bool negative) {
 
 template <Rounding mode>
 inline uint16_t round_to_half(float value) {
-  if constexpr (mode == Rounding::kRint || mode == Rounding::kNone) return float_to_half(value);
+  if constexpr (mode == Rounding::kRint || mode == Rounding::kNone) return to_fp16(value);
   const uint32_t wide = bits_as<uint32_t>(value);
   const uint32_t magnitude = wide & 0x7fffffffu;
   const bool negative = (wide >> 31) != 0;

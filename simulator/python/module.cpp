@@ -124,12 +124,7 @@ Result run(const std::string& kernel, int blocks, const py::list& arguments,
   return result;
 }
 
-}  // namespace
-
-PYBIND11_MODULE(_ascsim, m) {
-  m.doc() = "Runs Ascend C kernels on the host.";
-  py::register_exception<ascsim::LaunchError>(m, "LaunchError", PyExc_ValueError);
-  py::register_exception<ascsim::SimulatorBug>(m, "SimulatorBug", PyExc_RuntimeError);
+void bind_options(py::module_& m) {
   py::class_<ascsim::Options>(m, "Options")
       .def(py::init<>())
       .def_readwrite("execute", &ascsim::Options::execute)
@@ -153,9 +148,9 @@ PYBIND11_MODULE(_ascsim, m) {
       .def_readonly("address", &ascsim::Mutation::address)
       .def_readonly("bytes", &ascsim::Mutation::bytes)
       .def("__str__", &ascsim::Mutation::text);
-  py::class_<Virtual>(m, "Virtual", "GM addresses without memory, for runs with execute = False.")
-      .def(py::init<int64_t>(), py::arg("nbytes"))
-      .def_property_readonly("nbytes", &Virtual::bytes);
+}
+
+void bind_timing(py::module_& m) {
   py::class_<ascsim::PipeTime>(m, "PipeTime")
       .def_property_readonly("core",
                              [](const ascsim::PipeTime& p) { return ascsim::name_of(p.core); })
@@ -183,6 +178,9 @@ PYBIND11_MODULE(_ascsim, m) {
       .def_readonly("trace", &ascsim::Timing::trace)
       .def_property_readonly("text", &ascsim::Timing::text)
       .def_property_readonly("json", &ascsim::Timing::json);
+}
+
+void bind_results(py::module_& m) {
   py::class_<Result>(m, "Result")
       .def_property_readonly("reports", &reports_of)
       .def_property_readonly("json", [](const Result& r) { return ascsim::to_json(r.run.reports); })
@@ -197,6 +195,9 @@ PYBIND11_MODULE(_ascsim, m) {
       .def_property_readonly(
           "timing", [](const Result& r) { return r.run.timing.get(); },
           py::return_value_policy::reference_internal);
+}
+
+void bind_functions(py::module_& m) {
   m.def("load", &ascsim::load_kernels, py::arg("path"));
   m.def("kernels", &ascsim::kernel_names);
   m.def("profiles", &ascsim::profile_names);
@@ -216,4 +217,19 @@ PYBIND11_MODULE(_ascsim, m) {
   });
   m.def("run", &run, py::arg("kernel"), py::arg("blocks"), py::arg("arguments"),
         py::arg("outputs") = py::list(), py::arg("options") = ascsim::Options());
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_ascsim, m) {
+  m.doc() = "Runs Ascend C kernels on the host.";
+  py::register_exception<ascsim::LaunchError>(m, "LaunchError", PyExc_ValueError);
+  py::register_exception<ascsim::SimulatorBug>(m, "SimulatorBug", PyExc_RuntimeError);
+  py::class_<Virtual>(m, "Virtual", "GM addresses without memory, for runs with execute = False.")
+      .def(py::init<int64_t>(), py::arg("nbytes"))
+      .def_property_readonly("nbytes", &Virtual::bytes);
+  bind_options(m);
+  bind_timing(m);
+  bind_results(m);
+  bind_functions(m);
 }

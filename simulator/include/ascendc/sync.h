@@ -8,13 +8,14 @@ namespace AscendC {
 
 using ascsim::Site;
 
+// clang-format off
 #define ASCSIM_EVENTS(X)                                                                          \
-  X(MTE2, MTE1)                                                                                   \
-  X(MTE1, MTE2) X(MTE1, M) X(M, MTE1) X(MTE2, V) X(V, MTE2) X(MTE3, V) X(V, MTE3) X(M, V) X(V, M) \
-      X(V, V) X(MTE3, MTE1) X(MTE1, MTE3) X(MTE1, V) X(MTE2, M) X(M, MTE2) X(V, MTE1) X(M, FIX)   \
-          X(FIX, M) X(MTE3, MTE2) X(MTE2, MTE3) X(S, V) X(V, S) X(S, MTE2) X(MTE2, S) X(S, MTE3)  \
-              X(MTE3, S) X(MTE2, FIX) X(FIX, MTE2) X(FIX, S) X(M, S) X(FIX, MTE3) X(MTE1, FIX)    \
-                  X(FIX, MTE1) X(FIX, FIX)
+  X(MTE2, MTE1) X(MTE1, MTE2) X(MTE1, M) X(M, MTE1) X(MTE2, V) X(V, MTE2) X(MTE3, V) X(V, MTE3)   \
+  X(M, V) X(V, M) X(V, V) X(MTE3, MTE1) X(MTE1, MTE3) X(MTE1, V) X(MTE2, M) X(M, MTE2)            \
+  X(V, MTE1) X(M, FIX) X(FIX, M) X(MTE3, MTE2) X(MTE2, MTE3) X(S, V) X(V, S) X(S, MTE2)           \
+  X(MTE2, S) X(S, MTE3) X(MTE3, S) X(MTE2, FIX) X(FIX, MTE2) X(FIX, S) X(M, S) X(FIX, MTE3)       \
+  X(MTE1, FIX) X(FIX, MTE1) X(FIX, FIX)
+// clang-format on
 
 enum class HardEvent : uint8_t {
 #define ASCSIM_EVENT(from, to) from##_##to,
@@ -76,22 +77,22 @@ inline int64_t GetBlockIdx() {
   return core.block() * ascsim::machine().aiv_per_block() + core.sub_block();
 }
 
-// Ids as documented for SyncAll; user code keeps to 0..10.
+// Flags as documented: 11 to 14 are SyncAll's.
 template <bool aiv_only = true>
 void SyncAll(Site site = Site::here()) {
   ascsim::Machine& m = ascsim::machine();
   m.barrier(ascsim::Pipe::kAll, site);
   if constexpr (aiv_only) {
     const int flag = 14;
-    m.cross_set(0, g_coreType == AIC ? ascsim::Pipe::kFix : ascsim::Pipe::kMte3, flag, site);
+    m.cross_set(0, g_coreType == AIC ? ascsim::Pipe::kFix : ascsim::Pipe::kMte3, flag, site, true);
     m.cross_wait(flag, site);
   } else if constexpr (g_coreType == AIC) {
     m.cross_wait(12, site);
-    m.cross_set(0, ascsim::Pipe::kFix, 11, site);
+    m.cross_set(0, ascsim::Pipe::kFix, 11, site, true);
     m.cross_wait(11, site);
-    m.cross_set(2, ascsim::Pipe::kFix, 13, site);
+    m.cross_set(2, ascsim::Pipe::kFix, 13, site, true);
   } else {
-    m.cross_set(2, ascsim::Pipe::kMte3, 12, site);
+    m.cross_set(2, ascsim::Pipe::kMte3, 12, site, true);
     m.cross_wait(13, site);
   }
 }

@@ -56,7 +56,8 @@ class Machine {
   void wait_flag(Pipe from, Pipe to, int id, Site site);
   // `written`: the kernel wrote it; false: a library function contains it.
   void barrier(Pipe pipe, Site site, bool written = true);
-  void cross_set(int mode, Pipe pipe, int flag, Site site);
+  // `library`: part of SyncAll, which has flags of its own.
+  void cross_set(int mode, Pipe pipe, int flag, Site site, bool library = false);
   void cross_wait(int flag, Site site);
 
   // Where a kernel says that a buffer starts; a mutation may move it.

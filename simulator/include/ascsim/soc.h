@@ -28,7 +28,9 @@ struct Soc {
   static constexpr int kEventIds = 8;
   static constexpr int kCrossFlags = 16;
   static constexpr int kCrossFlagLimit = 15;  // sets that may be pending on one flag of one core
-  static constexpr int kQueueDepth = 32;      // instructions waiting in one pipe
+  static constexpr int kSyncAllFlag = 11;     // the first of four that SyncAll uses
+  static constexpr int kSyncAllFlags = 4;
+  static constexpr int kQueueDepth = 32;  // instructions waiting in one pipe
 };
 
 constexpr int64_t capacity_of(Memory memory) {

@@ -93,40 +93,61 @@ UnaryRepeatParams unary_params(const Case& c) {
     if (c.form == kCount) return Name(d, a, b, static_cast<int32_t>(c.count)); \
     return masked(c, [&](auto own, auto mask) {                                \
       Name<T, own.value>(d, a, b, mask, c.repeats, binary_params(c));          \
-    });
+    })
 #define UNARY(Name)                                                         \
   case k##Name:                                                             \
     if (c.form == kCount) return Name(d, a, static_cast<int32_t>(c.count)); \
     return masked(c, [&](auto own, auto mask) {                             \
       Name<T, own.value>(d, a, mask, c.repeats, unary_params(c));           \
-    });
+    })
 #define SCALAR(Name)                                                           \
   case k##Name:                                                                \
     if (c.form == kCount) return Name(d, a, s, static_cast<int32_t>(c.count)); \
     return masked(c, [&](auto own, auto mask) {                                \
       Name<T, own.value>(d, a, s, mask, c.repeats, unary_params(c));           \
-    });
+    })
 
 template <typename T>
 void one_type(const Case& c) {
   const auto d = at<T>(c.dst), a = at<T>(c.a), b = at<T>(c.b);
   const T s = scalar_of<T>(c);
   switch (c.op) {
-    BINARY(Add)
-  BINARY(Sub)
-  BINARY(Mul) BINARY(Div) BINARY(Max) BINARY(Min) BINARY(And) BINARY(Or) BINARY(AddRelu)
-      BINARY(SubRelu) BINARY(FusedMulAdd) BINARY(MulAddRelu) UNARY(Abs) UNARY(Relu) UNARY(Exp)
-          UNARY(Ln) UNARY(Sqrt) UNARY(Rsqrt) UNARY(Reciprocal) UNARY(Not) SCALAR(Adds) SCALAR(Muls)
-              SCALAR(Maxs) SCALAR(Mins) SCALAR(LeakyRelu) SCALAR(ShiftLeft)
-                  SCALAR(ShiftRight) case kShiftRightRound:
-    return masked(c, [&](auto own, auto mask) {
-      ShiftRight<T, own.value>(d, a, s, mask, c.repeats, unary_params(c), true);
-    });
-  case kDuplicate:
-    if (c.form == kCount) return Duplicate(d, s, static_cast<int32_t>(c.count));
-    return masked(c, [&](auto own, auto mask) {
-      Duplicate<T, own.value>(d, s, mask, c.repeats, c.dst_block, c.dst_repeat);
-    });
+    BINARY(Add);
+    BINARY(Sub);
+    BINARY(Mul);
+    BINARY(Div);
+    BINARY(Max);
+    BINARY(Min);
+    BINARY(And);
+    BINARY(Or);
+    BINARY(AddRelu);
+    BINARY(SubRelu);
+    BINARY(FusedMulAdd);
+    BINARY(MulAddRelu);
+    UNARY(Abs);
+    UNARY(Relu);
+    UNARY(Exp);
+    UNARY(Ln);
+    UNARY(Sqrt);
+    UNARY(Rsqrt);
+    UNARY(Reciprocal);
+    UNARY(Not);
+    SCALAR(Adds);
+    SCALAR(Muls);
+    SCALAR(Maxs);
+    SCALAR(Mins);
+    SCALAR(LeakyRelu);
+    SCALAR(ShiftLeft);
+    SCALAR(ShiftRight);
+    case kShiftRightRound:
+      return masked(c, [&](auto own, auto mask) {
+        ShiftRight<T, own.value>(d, a, s, mask, c.repeats, unary_params(c), true);
+      });
+    case kDuplicate:
+      if (c.form == kCount) return Duplicate(d, s, static_cast<int32_t>(c.count));
+      return masked(c, [&](auto own, auto mask) {
+        Duplicate<T, own.value>(d, s, mask, c.repeats, c.dst_block, c.dst_repeat);
+      });
     case kBrcb:
       return Brcb(d, a, c.repeats, BrcbRepeatParams(c.dst_block, c.dst_repeat));
     case kCopy:
