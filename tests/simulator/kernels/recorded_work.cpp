@@ -153,7 +153,7 @@ extern "C" __global__ __aicore__ void recorded_cube(GM_ADDR parameters, GM_ADDR 
     FixpipeParamsV220 store;
     store.mSize = p[0];
     store.nSize = p[1];
-    store.srcStride = 128;
+    store.srcStride = (p[0] + 15) / 16 * 16;
     store.dstStride = p[8];
     store.ndNum = p[7];
     store.srcNdStride = 16;
