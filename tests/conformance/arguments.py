@@ -26,6 +26,10 @@ def tables(wheel: Wheel) -> dict[str, Table]:
     return V3 | {"flash_attn_with_kvcache": kvcache}
 
 
+# The original's own helpers, which clients import; tests/api covers them.
+HELPERS = {"maybe_contiguous", "round_multiple"}
+
+
 def public_functions(module: ModuleType) -> dict[str, Callable[..., Any]]:
     """Own functions without underscore; what a module re-exports of others is theirs."""
     package = module.__name__.split(".")[0]
@@ -33,6 +37,7 @@ def public_functions(module: ModuleType) -> dict[str, Callable[..., Any]]:
         name: value
         for name, value in vars(module).items()
         if not name.startswith("_")
+        and name not in HELPERS
         and inspect.isfunction(value)
         and value.__module__.split(".")[0] == package
     }
