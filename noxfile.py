@@ -35,7 +35,7 @@ IMPORTS = {"v2": "flash_attn", "v3": "flash_attn_interface"}
 # are marked `once`.
 MAIN = f"{sys.version_info[0]}.{sys.version_info[1]}"
 # What is not asked of one wheel under one torch: other sessions', and the other wheel's.
-_FOLDERS = ("clients", "docs", "lint", "packaging", "simulator")
+_FOLDERS = ("clients", "docs", "lint", "npu", "packaging", "simulator")
 _OTHERS = tuple(f"--ignore=tests/{name}" for name in _FOLDERS)
 # Versions of transformers and what is tested with each: the newest that takes a `kernels` which
 # there is, so that both ways into it run; the newest; the last of the fourth generation, which
@@ -287,11 +287,16 @@ def _simulator(session: nox.Session, folder: str, env: dict[str, str] | None = N
     include = str(session.run("python", "third_party/catlass.py", silent=True)).strip()
     build = BUILD / folder
     python = Path(session.bin) / "python"
-    options = (f"-DCATLASS_INCLUDE={include}", f"-DPython_EXECUTABLE={python}")
+    options = (
+        f"-DCATLASS_INCLUDE={include}",
+        f"-DPython_EXECUTABLE={python}",
+        f"-DASCSIM_KERNEL_FOLDERS={ROOT / 'core_kernels/src/npu/kernels'}",
+    )
     configure = ("cmake", "-S", "simulator", "-B", build, "-G", "Ninja", *options)
     session.run(*configure, env=env, external=True)
     session.run("cmake", "--build", build, external=True)
-    arguments = ("tests/simulator", "--confcutdir=tests/simulator", "-q")
+    # Without the conftest of tests, which is about the packages.
+    arguments = ("tests/simulator", "tests/npu", "--confcutdir=tests/npu", "-q")
     _pytest(session, *arguments, env={"ASCSIM_BUILD": str(build)})
 
 

@@ -222,9 +222,9 @@ bool Instruction::begin(DType data) {
     if (options.checks) mark_writes();
   }
   ++core_.issued[static_cast<size_t>(pipe_)];
-  machine_.step();
-  if (!valid_ || options.execute) return valid_;
-  return !is_floating(data) && backed();
+  const bool acts = valid_ && (options.execute || (!is_floating(data) && backed()));
+  machine_.step();  // other cores may run, and issue what they like: the regions are theirs then
+  return acts;
 }
 
 bool Instruction::backed() const {

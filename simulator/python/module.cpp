@@ -86,8 +86,16 @@ py::list reports_of(const Result& result) {
   return list;
 }
 
+void declare_once(std::vector<ascsim::GmDeclaration>& buffers, const ascsim::GmDeclaration& b) {
+  for (const auto& other : buffers) {
+    if (other.address == b.address) return;  // the same array twice is one buffer
+  }
+  buffers.push_back(b);
+}
+
 Result run(const std::string& kernel, int blocks, const py::list& arguments,
-           const py::list& outputs, const ascsim::Options& options) {
+           const py::list& outputs, const ascsim::Options& options, const py::list& buffers_in,
+           const py::list& buffers_out) {
   const ascsim::Kernel& entry = ascsim::find_kernel(kernel);
   if (py::len(arguments) != entry.parameters.size()) {
     throw ascsim::LaunchError("kernel " + kernel + " takes " +
@@ -108,14 +116,22 @@ Result run(const std::string& kernel, int blocks, const py::list& arguments,
       ascsim::GmDeclaration b = declaration(object, i);
       for (const py::handle out : outputs) b.defined &= out.cast<size_t>() != i;
       values[i].bits = reinterpret_cast<uint64_t>(b.address);
-      bool known = false;  // the same array twice is one buffer
-      for (const auto& other : buffers) known |= other.address == b.address;
-      if (!known) buffers.push_back(b);
+      declare_once(buffers, b);
     } else if (!object.is_none()) {
       values[i] = scalar_value(object, entry.parameters[i]);
     }
     pointers.push_back(&values[i]);
   }
+  const auto declare = [&](const py::list& list, const char* kind, bool defined) {
+    for (size_t i = 0; i < list.size(); ++i) {
+      ascsim::GmDeclaration b = declaration(list[i], i);
+      b.name = kind + std::to_string(i);
+      b.defined = defined;
+      declare_once(buffers, b);
+    }
+  };
+  declare(buffers_in, "buffer in ", true);
+  declare(buffers_out, "buffer out ", false);
   Result result;
   {
     const py::gil_scoped_release released;
@@ -216,7 +232,9 @@ void bind_functions(py::module_& m) {
     return list;
   });
   m.def("run", &run, py::arg("kernel"), py::arg("blocks"), py::arg("arguments"),
-        py::arg("outputs") = py::list(), py::arg("options") = ascsim::Options());
+        py::arg("outputs") = py::list(), py::arg("options") = ascsim::Options(),
+        // Memory that the kernel reaches by addresses it reads: known, but no argument.
+        py::arg("buffers_in") = py::list(), py::arg("buffers_out") = py::list());
 }
 
 }  // namespace
@@ -227,7 +245,9 @@ PYBIND11_MODULE(_ascsim, m) {
   py::register_exception<ascsim::SimulatorBug>(m, "SimulatorBug", PyExc_RuntimeError);
   py::class_<Virtual>(m, "Virtual", "GM addresses without memory, for runs with execute = False.")
       .def(py::init<int64_t>(), py::arg("nbytes"))
-      .def_property_readonly("nbytes", &Virtual::bytes);
+      .def_property_readonly("nbytes", &Virtual::bytes)
+      .def_property_readonly(
+          "address", [](const Virtual& v) { return reinterpret_cast<uint64_t>(v.address()); });
   bind_options(m);
   bind_timing(m);
   bind_results(m);

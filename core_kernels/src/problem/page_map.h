@@ -16,8 +16,10 @@ struct PageRun {
   int64_t count = 0;
 };
 
-struct PageMap {
-  const int32_t* table;  // pages of one batch entry
+// `Table`: pages of one batch entry, by operator[].
+template <typename Table>
+struct BasicPageMap {
+  Table table;
   int64_t page_size;
 
   // The longest run that starts at `token` and holds at most `limit` tokens.
@@ -29,5 +31,7 @@ struct PageMap {
     return {page, slot, count};
   }
 };
+
+using PageMap = BasicPageMap<const int32_t*>;
 
 }  // namespace fa

@@ -1,0 +1,66 @@
+#pragma once
+
+// What a forward kernel is told. The host fills in one ForwardArgs and copies it to the device; the
+// kernel reads it word by word. Addresses are device addresses, 0 stands for "not given".
+
+#include <cstdint>
+#include <type_traits>
+
+namespace fa::npu {
+
+// Strides in elements; the head dim is contiguous.
+struct TensorArg {
+  uint64_t address;
+  int64_t batch_stride;  // of a paged cache: from page to page; of a packed tensor: 0
+  int64_t seq_stride;
+  int64_t head_stride;
+};
+
+struct PageArgs {
+  uint64_t table;        // [B, width] int32; 0: the cache is not paged
+  int64_t table_stride;  // elements from one sequence's row to the next
+  int32_t table_width;   // pages that a row of the table holds
+  int32_t page_size;     // tokens
+  int32_t page_count;    // pages of the cache: no id at or above is followed
+  int32_t reserved;
+};
+
+struct LengthArgs {
+  uint64_t cu_seqlens;  // [B + 1] int32: the tensor is packed; 0: it is padded
+  uint64_t seqused;     // [B] int32: tokens that count; 0: all
+  int32_t limit;        // upper bound of any sequence's length
+  int32_t tokens;       // of a packed tensor in total
+};
+
+struct ForwardArgs {
+  TensorArg q;    // [B, Sq, Hq, D] or packed [Tq, Hq, D], fp16 or bf16
+  TensorArg k;    // [B, Sk, Hkv, D], packed [Tk, Hkv, D] or pages [N, page, Hkv, D]
+  TensorArg v;    // as k, with Dv
+  TensorArg out;  // as q, with Dv
+  TensorArg lse;  // [B, Hq, Sq] fp32, of a packed tensor [Hq, Tq]; address 0: not wanted
+  LengthArgs q_lengths;
+  LengthArgs kv_lengths;
+  PageArgs pages;
+  uint64_t workspace;  // bytes: workspace_bytes_per_core(...) times cores
+  int32_t batch;
+  int32_t q_heads;
+  int32_t kv_heads;
+  int32_t head_dim;
+  int32_t value_dim;
+  int32_t heads_per_row_group;  // 1, or a divisor of q_heads / kv_heads up to 128: packed rows
+  int32_t window_left;          // negative = open
+  int32_t window_right;         // negative = open; causal = 0
+  float scale;
+  float softcap;      // 0 = off
+  float empty_lse;    // the LSE of a row that sees no key
+  int32_t task_rows;  // rows (query, head) of a task: a multiple of 16 up to what the bucket takes
+  int32_t reserved;
+  int32_t longest_first;  // non-zero: late query blocks, which see more keys, come first
+};
+
+static_assert(std::is_trivially_copyable_v<ForwardArgs>);
+static_assert(sizeof(TensorArg) == 32 && sizeof(PageArgs) == 32 && sizeof(LengthArgs) == 24);
+static_assert(sizeof(ForwardArgs) == 5 * 32 + 2 * 24 + 32 + 8 + 14 * 4);
+static_assert(sizeof(ForwardArgs) % sizeof(uint64_t) == 0);
+
+}  // namespace fa::npu

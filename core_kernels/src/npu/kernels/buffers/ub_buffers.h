@@ -1,0 +1,108 @@
+#pragma once
+
+// The tensors of a vector core.
+
+#include "kernel_operator.h"
+#include "npu/kernels/buffers/ub_layout.h"
+
+namespace fa::npu {
+
+template <typename T, int32_t kDim>
+struct UbBuffers {
+  using Layout = UbLayout<kDim>;
+  template <typename E>
+  using Tensor = AscendC::LocalTensor<E>;
+
+  __aicore__ inline UbBuffers() {
+    for (int32_t slot = 0; slot < Layout::kSlots; ++slot) {
+      place(scores[slot], Layout::kScores, slot, Layout::kChunk);
+      probs[slot] = scores[slot].template ReinterpretCast<T>();
+      place(partial[slot], Layout::kPartial, slot, Layout::kPartialElements);
+      place(low[slot], Layout::kLow, slot, Layout::kRows);
+      place(high[slot], Layout::kHigh, slot, Layout::kRows);
+    }
+    for (int32_t slot = 0; slot < kUnitsInFlight; ++slot) {
+      place(max[slot], Layout::kMax, slot, Layout::kRows);
+      place(sum[slot], Layout::kSum, slot, Layout::kRows);
+      place(alpha[slot], Layout::kAlpha, slot, Layout::kRows);
+    }
+    constexpr int32_t kSpreadElements = Layout::kSpreadBytes / Layout::kFloat;
+    place(out, Layout::kOut, 0, Layout::kRows * kDim);
+    rounded_out = out.template ReinterpretCast<T>();
+    place(fold, Layout::kFold, 0, Layout::kChunk / Arch::kBlockLanes);
+    place(spread, Layout::kSpread, 0, kSpreadElements);
+    constexpr int32_t kChunkSpreadElements = Layout::kChunkSpreadBytes / Layout::kFloat;
+    place(low_spread, Layout::kLowSpread, 0, kChunkSpreadElements);
+    place(high_spread, Layout::kHighSpread, 0, kChunkSpreadElements);
+    place(lse_spread, Layout::kLseSpread, 0, kSpreadElements);
+    place(columns, Layout::kColumns, 0, kStackKeys);
+    place(twos, Layout::kTwos, 0, Arch::kVectorLanes);
+    place(bits, Layout::kBits, 0, Layout::kChunkRows * Arch::kVectorLanes / 8);
+    place(relative, Layout::kRelative, 0, Layout::kRows);
+    place(limit, Layout::kLimit, 0, Layout::kRows);
+    place(row_max, Layout::kRowMax, 0, Layout::kRows);
+    place(new_max, Layout::kNewMax, 0, Layout::kRows);
+    place(row_sum, Layout::kRowSum, 0, Layout::kRows);
+  }
+
+  // Spreading reads numbers of rows that a task may not have: they shall be numbers.
+  __aicore__ inline void clear_row_numbers() {
+    constexpr int32_t kBytes = Layout::kEnd - Layout::kLimit;
+    AscendC::Duplicate(limit, 0.0f, kBytes / Layout::kFloat);
+  }
+
+  Tensor<float> scores[Layout::kSlots];   // [rows, width]
+  Tensor<T> probs[Layout::kSlots];        // in place of the scores
+  Tensor<float> partial[Layout::kSlots];  // [rows, value pitch]
+  Tensor<float> out;                      // [rows, value pitch]
+  Tensor<T> rounded_out;                  // in place of it
+  Tensor<float> fold;                     // a chunk with each block reduced to one number
+  Tensor<float> spread, low_spread, high_spread, lse_spread;  // [rows, 8]: a number in a block
+  Tensor<float> columns;                                      // 0, 1, 2, ...
+  Tensor<float> twos;                                         // 2, 2, 2, ...
+  Tensor<uint8_t> bits;                                       // [rows, 64 bits]
+  Tensor<int32_t> low[Layout::kSlots], high[Layout::kSlots];  // first key, and end, of each row
+  Tensor<int32_t> relative;
+  Tensor<float> limit, row_max, new_max, row_sum;
+  Tensor<float> max[kUnitsInFlight], sum[kUnitsInFlight];  // of a task
+  Tensor<float> alpha[kUnitsInFlight];                     // of a unit
+
+ private:
+  template <typename E>
+  __aicore__ static inline void place(Tensor<E>& tensor, int32_t at, int32_t slot,
+                                      int32_t elements) {
+    const int32_t bytes = slot * elements * static_cast<int32_t>(sizeof(E));
+    tensor = Tensor<E>(AscendC::TPosition::VECCALC, static_cast<uint32_t>(at + bytes),
+                       static_cast<uint32_t>(elements));
+  }
+};
+
+__aicore__ inline void vector_barrier() { AscendC::PipeBarrier<PIPE_V>(); }
+
+// A stretch of rows in UB. Numbers per row are spread eight by eight, so up to seven rows behind
+// the last one are spread too; nothing is computed from those.
+struct Rows {
+  int32_t first;
+  int32_t count;
+
+  __aicore__ inline int32_t padded() const { return round_up(count, Arch::kBlockLanes); }
+  __aicore__ inline uint32_t offset(int32_t pitch = 1) const {
+    return static_cast<uint32_t>(first * pitch);
+  }
+};
+
+// spread[r, 0..8) = values[r]
+__aicore__ inline void spread_rows(const AscendC::LocalTensor<float>& spread,
+                                   const AscendC::LocalTensor<float>& values, int32_t rows) {
+  AscendC::Brcb(spread, values, static_cast<uint8_t>(rows / Arch::kBlockLanes),
+                AscendC::BrcbRepeatParams(1, Arch::kBlockLanes));
+}
+
+// How a row-wise instruction walks 64 columns of all rows: `pitch` elements from row to row on the
+// left, a block per row on the right.
+__aicore__ inline AscendC::BinaryRepeatParams by_row(int32_t pitch) {
+  const uint8_t step = static_cast<uint8_t>(pitch / Arch::kBlockLanes);
+  return AscendC::BinaryRepeatParams(1, 1, 0, step, step, 1);
+}
+
+}  // namespace fa::npu

@@ -1,0 +1,51 @@
+#pragma once
+
+// Places in UB, in bytes. kDim: the largest value dim of the bucket.
+
+#include "npu/kernels/arch.h"
+#include "npu/kernels/tile_shape.h"
+
+namespace fa::npu {
+
+template <int32_t kDim>
+struct UbLayout {
+  static constexpr int32_t kSlots = 2;
+  static constexpr int32_t kFloat = 4;
+  static constexpr int32_t kRows = TaskRows<kDim>::kVector;
+  // Scores that one pass of the softmax works on: at least 8 rows of a whole stack.
+  static constexpr int32_t kChunk = 8192;
+  static constexpr int32_t kChunkRows = 64;  // at most
+  static constexpr int32_t kPartialElements = 2048;
+  static_assert(kChunk >= Arch::kBlockLanes * kStackKeys);
+  static_assert(kPartialElements >= Arch::kBlockLanes * kDim);
+
+  static constexpr int32_t kRowBytes = kRows * kFloat;                // one number per row
+  static constexpr int32_t kSpreadBytes = kRows * Arch::kBlockBytes;  // a block per row
+  static constexpr int32_t kChunkSpreadBytes = kChunkRows * Arch::kBlockBytes;
+
+  static constexpr int32_t kScores = 0;
+  static constexpr int32_t kPartial = kScores + kSlots * kChunk * kFloat;
+  static constexpr int32_t kOut = kPartial + kSlots * kPartialElements * kFloat;
+  static constexpr int32_t kFold = kOut + kRows * kDim * kFloat;
+  static constexpr int32_t kSpread = kFold + kChunk / Arch::kBlockLanes * kFloat;
+  static constexpr int32_t kLowSpread = kSpread + kSpreadBytes;
+  static constexpr int32_t kHighSpread = kLowSpread + kChunkSpreadBytes;
+  static constexpr int32_t kLseSpread = kHighSpread + kChunkSpreadBytes;
+  static constexpr int32_t kColumns = kLseSpread + kSpreadBytes;  // 0, 1, 2, ...
+  static constexpr int32_t kTwos = kColumns + kStackKeys * kFloat;
+  static constexpr int32_t kBits = kTwos + Arch::kVectorLanes * kFloat;
+  static constexpr int32_t kLow = kBits + kChunkRows * Arch::kVectorLanes / 8;  // two slots each
+  static constexpr int32_t kHigh = kLow + kSlots * kRowBytes;
+  static constexpr int32_t kRelative = kHigh + kSlots * kRowBytes;
+  static constexpr int32_t kLimit = kRelative + kRowBytes;
+  static constexpr int32_t kRowMax = kLimit + kRowBytes;
+  static constexpr int32_t kNewMax = kRowMax + kRowBytes;
+  static constexpr int32_t kRowSum = kNewMax + kRowBytes;
+  static constexpr int32_t kMax = kRowSum + kRowBytes;  // one per task in flight
+  static constexpr int32_t kSum = kMax + kUnitsInFlight * kRowBytes;
+  static constexpr int32_t kAlpha = kSum + kUnitsInFlight * kRowBytes;  // one per unit in flight
+  static constexpr int32_t kEnd = kAlpha + kUnitsInFlight * kRowBytes;
+  static_assert(kEnd <= Arch::kUbBytes);
+};
+
+}  // namespace fa::npu

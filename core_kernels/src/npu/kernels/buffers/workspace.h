@@ -1,0 +1,35 @@
+#pragma once
+
+// Workspace in GM of one core: what cube and vector cores hand to each other, one slot per unit in
+// flight. It stays in L2.
+
+#include "kernel_operator.h"
+#include "npu/kernels/tile_shape.h"
+
+namespace fa::npu {
+
+template <typename T, int32_t kDim>
+struct Workspace {
+  static constexpr int32_t kScoreElements = TaskRows<kDim>::kCube * kStackKeys;
+  static constexpr int32_t kPartialElements = TaskRows<kDim>::kCube * kDim;
+  static constexpr int64_t kSlotBytes =
+      kScoreElements * (sizeof(float) + sizeof(T)) + kPartialElements * sizeof(float);
+  static constexpr int64_t kBytesPerCore = kUnitsInFlight * kSlotBytes;
+
+  __aicore__ inline Workspace(uint64_t base, int64_t core) {
+    for (int32_t slot = 0; slot < kUnitsInFlight; ++slot) {
+      uint64_t at = base + static_cast<uint64_t>(core * kBytesPerCore + slot * kSlotBytes);
+      scores[slot].SetGlobalBuffer(reinterpret_cast<__gm__ float*>(at));
+      at += kScoreElements * sizeof(float);
+      partial[slot].SetGlobalBuffer(reinterpret_cast<__gm__ float*>(at));
+      at += kPartialElements * sizeof(float);
+      probs[slot].SetGlobalBuffer(reinterpret_cast<__gm__ T*>(at));
+    }
+  }
+
+  AscendC::GlobalTensor<float> scores[kUnitsInFlight];   // [rows, kStackKeys]
+  AscendC::GlobalTensor<float> partial[kUnitsInFlight];  // [rows, value dim rounded up to 16]
+  AscendC::GlobalTensor<T> probs[kUnitsInFlight];        // [rows, kStackKeys]
+};
+
+}  // namespace fa::npu

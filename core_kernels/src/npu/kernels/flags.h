@@ -1,0 +1,56 @@
+#pragma once
+
+// Every event and cross-core flag of the forward kernels. Ids 6 and 7 of a pair of pipes may belong
+// to the system, so none goes beyond 5.
+
+#include <cstdint>
+
+#include "kernel_operator.h"
+
+namespace fa::npu {
+
+// MTE2 -> MTE1 "filled" and back "free". Each name is the first of two slots. Queries ride on the
+// event of the keys that follow them: both pipes are in order, see CubeRole::load_keys.
+enum class L1Event : int8_t { kKeys = 0, kValues = 2, kProbs = 4 };
+// MTE1 -> M "filled" and back "free", of a pair of slots in L0A and L0B.
+enum class L0Event : int8_t { kOperands = 0 };
+// M -> FIX "filled" and back "free".
+enum class AccumulatorEvent : int8_t { kResult = 0 };
+
+// MTE2 -> V "filled"; back "free", for scores by way of MTE3, which stores what takes their place.
+enum class UbInEvent : int8_t { kScores = 0, kPartial = 2 };
+// V -> MTE3 "filled" and back "free".
+enum class UbOutEvent : int8_t { kProbs = 0, kOut = 2, kLse = 3 };
+// S -> V "filled" and back "free".
+enum class ScalarEvent : int8_t { kLimits = 0 };
+
+// Each is set once per unit of work, and at most kUnitsInFlight are pending.
+enum class CrossFlag : uint16_t { kScoresDone = 0, kProbsDone = 1, kPartialDone = 2 };
+
+template <typename Event>
+__aicore__ inline int8_t id_of(Event event, int32_t slot = 0) {
+  return static_cast<int8_t>(static_cast<int32_t>(event) + slot);
+}
+
+template <AscendC::HardEvent direction, typename Event>
+__aicore__ inline void set_event(Event event, int32_t slot = 0) {
+  AscendC::SetFlag<direction>(static_cast<event_t>(id_of(event, slot)));
+}
+
+template <AscendC::HardEvent direction, typename Event>
+__aicore__ inline void wait_event(Event event, int32_t slot = 0) {
+  AscendC::WaitFlag<direction>(static_cast<event_t>(id_of(event, slot)));
+}
+
+// Between the cube core and its two vector cores.
+template <pipe_t pipe>
+__aicore__ inline void set_cross(CrossFlag flag) {
+  constexpr uint8_t kCubeAndItsVectors = 2;
+  AscendC::CrossCoreSetFlag<kCubeAndItsVectors, pipe>(static_cast<uint16_t>(flag));
+}
+
+__aicore__ inline void wait_cross(CrossFlag flag) {
+  AscendC::CrossCoreWaitFlag(static_cast<uint16_t>(flag));
+}
+
+}  // namespace fa::npu

@@ -1,0 +1,52 @@
+#pragma once
+
+// Attention forward: the two roles of a core and the entries, one per dtype and bucket of head
+// dims.
+
+#include "kernel_operator.h"
+#include "npu/kernels/cube_role.h"
+#include "npu/kernels/vector_role.h"
+
+namespace fa::npu {
+
+__aicore__ inline ForwardArgs read_args(GM_ADDR address) {
+  AscendC::GlobalTensor<uint64_t> words;
+  words.SetGlobalBuffer(reinterpret_cast<__gm__ uint64_t*>(address));
+  ForwardArgs args;
+  uint64_t* to = reinterpret_cast<uint64_t*>(&args);
+  for (uint64_t word = 0; word < sizeof(ForwardArgs) / sizeof(uint64_t); ++word) {
+    to[word] = words.GetValue(word);
+  }
+  return args;
+}
+
+template <typename T, int32_t kDim>
+__aicore__ inline void forward(GM_ADDR address) {
+  const ForwardArgs args = read_args(address);
+  const int64_t core = AscendC::GetBlockIdx() / AscendC::GetSubBlockNum();
+  Schedule schedule(args, core, AscendC::GetBlockNum());
+  if ASCEND_IS_AIC {
+    CubeRole<T, kDim> cube(args, schedule, core);
+    run_units(schedule, cube);
+    cube.drain();
+  } else {
+    VectorRole<T, kDim> vector(args, schedule, core, AscendC::GetSubBlockIdx());
+    run_units(schedule, vector);
+    vector.drain();
+  }
+}
+
+}  // namespace fa::npu
+
+// Under bisheng the launch names the entry; the simulator needs it registered.
+#ifdef ASC_KERNEL
+#define FA_REGISTER_KERNEL(name) ASC_KERNEL(name, ascsim::KernelKind::kMix)
+#else
+#define FA_REGISTER_KERNEL(name) static_assert(true)
+#endif
+
+#define FA_FORWARD_KERNEL(name, T, dim)                                    \
+  extern "C" __global__ __mix__(1, 2) __aicore__ void name(GM_ADDR args) { \
+    fa::npu::forward<T, dim>(args);                                        \
+  }                                                                        \
+  FA_REGISTER_KERNEL(name)

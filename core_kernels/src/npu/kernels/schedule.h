@@ -1,0 +1,168 @@
+#pragma once
+
+// Which work a core does, in which order. Cube and vector cores walk the same list.
+//
+// A task is a block of queries of one sequence and of one group of query heads that share a KV
+// head; a unit is one stack of its keys. Tasks are dealt out in turn, long ones first.
+
+#include "kernel_operator.h"
+#include "npu/kernel_args.h"
+#include "npu/kernels/sequence.h"
+#include "npu/kernels/tile_shape.h"
+#include "problem/head_group.h"
+#include "problem/kv_range.h"
+
+namespace fa::npu {
+
+struct Task {
+  int32_t number = 0;            // of this core
+  int32_t number_with_keys = 0;  // the same, but counted only where there are keys
+  int32_t batch = 0;
+  HeadGroup heads = {};
+  Sequence q, kv;
+  int32_t first_query = 0;
+  int32_t rows = 0;   // row r is (query first_query + r / heads.size, member r % heads.size)
+  KvRange keys = {};  // seen by any of the rows
+};
+
+struct Unit {
+  Task task;
+  int32_t number = 0;  // of this core
+  int32_t first_key = 0;
+  int32_t keys = 0;  // 0: the task's rows see no key at all
+  bool opens_task = false;
+  bool closes_task = false;
+
+  __aicore__ inline int32_t slot() const { return number % kUnitsInFlight; }
+  __aicore__ inline int32_t task_slot() const { return task.number % kUnitsInFlight; }
+  __aicore__ inline int32_t tiles() const { return (keys + kTile - 1) / kTile; }
+  __aicore__ inline int32_t tile_keys(int32_t tile) const {
+    return lesser(kTile, keys - tile * kTile);
+  }
+};
+
+class Schedule {
+ public:
+  __aicore__ inline Schedule(const ForwardArgs& args, int64_t core, int64_t cores)
+      : args_(args),
+        q_(args.q_lengths),
+        kv_(args.kv_lengths),
+        core_(core),
+        cores_(cores),
+        next_(core),
+        queries_per_block_(args.task_rows / args.heads_per_row_group),
+        head_groups_(args.q_heads / args.heads_per_row_group),
+        blocks_((args.q_lengths.limit + queries_per_block_ - 1) / queries_per_block_) {}
+
+  // False when there is no more.
+  __aicore__ inline bool next(Unit& unit) {
+    if (unit_.number < 0 || unit_.closes_task) {
+      if (!next_task()) return false;
+      unit_.opens_task = true;
+      unit_.first_key = unit_.task.keys.lo;
+    } else {
+      unit_.opens_task = false;
+      unit_.first_key += unit_.keys;
+    }
+    ++unit_.number;
+    unit_.keys = lesser(kStackKeys, unit_.task.keys.hi - unit_.first_key);
+    unit_.closes_task = unit_.first_key + unit_.keys == unit_.task.keys.hi;
+    unit = unit_;
+    return true;
+  }
+
+  __aicore__ inline KvRange visible(const Task& task, int32_t query) const {
+    const KvRangeMask mask{args_.window_left, args_.window_right, 0};
+    return visible_keys(mask, query, task.q.length, task.kv.length);
+  }
+
+  // Whether any of the up to 128 rows from `row` on sees a key of the tile.
+  __aicore__ inline bool sees(const Unit& unit, int32_t row, int32_t tile) const {
+    const Task& task = unit.task;
+    const int32_t end = lesser(task.rows, row + kTile) - 1;
+    const int32_t first_key = unit.first_key + tile * kTile;
+    const KvRange first = visible(task, task.first_query + row / task.heads.size);
+    const KvRange last = visible(task, task.first_query + end / task.heads.size);
+    return last.hi > first_key && first.lo < first_key + unit.tile_keys(tile);
+  }
+
+ private:
+  // Moves on to the (query block, sequence) that holds this core's next task.
+  __aicore__ inline bool next_task() {
+    while (step_ < static_cast<int64_t>(blocks_) * args_.batch) {
+      const int32_t turn = static_cast<int32_t>(step_ / args_.batch);
+      const int32_t block = args_.longest_first != 0 ? blocks_ - 1 - turn : turn;
+      const int32_t batch = static_cast<int32_t>(step_ % args_.batch);
+      const Sequence q = q_.at(batch);
+      const bool exists = block * queries_per_block_ < q.length;
+      if (exists && next_ < passed_ + head_groups_) {
+        start(batch, block, q, static_cast<int32_t>(next_ - passed_));
+        deal();
+        return true;
+      }
+      if (exists) passed_ += head_groups_;
+      ++step_;
+    }
+    return false;
+  }
+
+  // There and back again: whoever got the longest task of a round gets the shortest of the next.
+  __aicore__ inline void deal() {
+    ++round_;
+    next_ = round_ * cores_ + (round_ % 2 == 0 ? core_ : cores_ - 1 - core_);
+  }
+
+  __aicore__ inline void start(int32_t batch, int32_t block, const Sequence& q, int32_t group) {
+    Task& task = unit_.task;
+    task.number = tasks_++;
+    task.batch = batch;
+    const int32_t size = args_.heads_per_row_group;
+    const int32_t heads_per_kv = args_.q_heads / args_.kv_heads;
+    task.heads = HeadGroup{size, group * size / heads_per_kv, group * size};
+    task.q = q;
+    task.kv = kv_.at(batch);
+    task.first_query = block * queries_per_block_;
+    const int32_t queries = lesser(queries_per_block_, q.length - task.first_query);
+    task.rows = queries * size;
+    // Both ends grow with the query, except that rows without keys have {0, 0}; those come first.
+    const KvRange last = visible(task, task.first_query + queries - 1);
+    task.keys = KvRange{visible(task, task.first_query).lo, last.hi};
+    task.number_with_keys = tasks_with_keys_;
+    if (task.keys.hi > task.keys.lo) ++tasks_with_keys_;
+  }
+
+  ForwardArgs args_;
+  SequenceTable q_, kv_;
+  int64_t core_, cores_;
+  int64_t round_ = 0;   // of dealing one task to each core
+  int64_t next_;        // number of this core's next task among all
+  int64_t passed_ = 0;  // tasks before the current (query block, sequence)
+  int64_t step_ = 0;    // number of the current (query block, sequence)
+  int32_t queries_per_block_, head_groups_, blocks_;
+  int32_t tasks_ = 0, tasks_with_keys_ = 0;
+  Unit unit_ = first_unit();
+
+  __aicore__ static inline Unit first_unit() {
+    Unit unit;
+    unit.number = -1;
+    return unit;
+  }
+};
+
+// Both roles do the first half of a unit (scores, softmax) kUnitsAhead units before its second half
+// (output, rescale).
+template <typename Role>
+__aicore__ inline void run_units(Schedule& schedule, Role& role) {
+  Unit units[kUnitsInFlight];
+  int32_t begun = 0, ended = 0;
+  bool more = true;
+  while (more || ended < begun) {
+    if (more) more = schedule.next(units[begun % kUnitsInFlight]);
+    if (more) role.begin(units[begun++ % kUnitsInFlight]);
+    if (ended < begun && (!more || begun - ended > kUnitsAhead)) {
+      role.end(units[ended++ % kUnitsInFlight]);
+    }
+  }
+}
+
+}  // namespace fa::npu

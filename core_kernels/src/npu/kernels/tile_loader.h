@@ -1,0 +1,124 @@
+#pragma once
+
+// GM to L1: rows of queries, keys and values with any strides, packed or in pages, as few copies as
+// the layout allows. L1 holds tiles as columns of 16 elements (zN), `pitch` rows each.
+
+#include "kernel_operator.h"
+#include "npu/kernel_args.h"
+#include "npu/kernels/schedule.h"
+#include "problem/page_map.h"
+
+namespace fa::npu {
+
+// Columns [first, first + count) of the head dim.
+struct Columns {
+  int32_t first;
+  int32_t count;
+};
+
+// Rows in L1: every column of 16 elements has `pitch` rows; a copy fills each `step`-th.
+struct L1Rows {
+  int32_t pitch;
+  int32_t step;
+};
+
+template <typename T>
+__aicore__ inline void copy_rows(const AscendC::LocalTensor<T>& to,
+                                 const AscendC::GlobalTensor<T>& from, int32_t rows,
+                                 int64_t row_stride, int32_t columns, L1Rows place) {
+  const bool one_copy = rows == 1 || (row_stride > 0 && row_stride <= Arch::kMaxNd2NzStride);
+  AscendC::Nd2NzParams params;
+  params.ndNum = 1;
+  params.nValue = static_cast<uint16_t>(one_copy ? rows : 1);
+  params.dValue = static_cast<uint16_t>(columns);
+  params.srcDValue = static_cast<uint16_t>(one_copy && rows > 1 ? row_stride : 1);
+  params.dstNzC0Stride = static_cast<uint16_t>(place.pitch);
+  params.dstNzNStride = static_cast<uint16_t>(place.step);
+  if (one_copy) return AscendC::DataCopy(to, from, params);
+  for (int32_t row = 0; row < rows; ++row) {
+    AscendC::DataCopy(to[static_cast<uint32_t>(row * place.step * Arch::kFractal)],
+                      from[static_cast<uint64_t>(row * row_stride)], params);
+  }
+}
+
+// The rows of a task: queries with their packed heads beside each other.
+template <typename T>
+class QueryLoader {
+ public:
+  __aicore__ inline explicit QueryLoader(const ForwardArgs& args)
+      : arg_(args.q), columns_(args.head_dim) {
+    gm_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(args.q.address));
+  }
+
+  __aicore__ inline void load(const AscendC::LocalTensor<T>& to, const Task& task) const {
+    const int32_t size = task.heads.size;
+    const L1Rows place{round_up(task.rows, Arch::kFractal), size};
+    for (int32_t member = 0; member < size; ++member) {
+      const int64_t offset =
+          task.batch * arg_.batch_stride +
+          (static_cast<int64_t>(task.q.first) + task.first_query) * arg_.seq_stride +
+          (static_cast<int64_t>(task.heads.first_q_head) + member) * arg_.head_stride;
+      copy_rows(to[static_cast<uint32_t>(member * Arch::kFractal)],
+                gm_[static_cast<uint64_t>(offset)], task.rows / size, arg_.seq_stride, columns_,
+                place);
+    }
+  }
+
+ private:
+  TensorArg arg_;
+  int32_t columns_;
+  AscendC::GlobalTensor<T> gm_;
+};
+
+// One row of the page table. An id that the cache does not have becomes its nearest one: what is
+// read then means nothing, but it lies inside the cache.
+struct PageRow {
+  AscendC::GlobalTensor<int32_t> ids;
+  int32_t page_count;
+
+  __aicore__ inline int64_t operator[](int64_t index) const {
+    const int32_t id = ids.GetValue(static_cast<uint64_t>(index));
+    return greater(0, lesser(id, page_count - 1));
+  }
+};
+
+// Tokens of one KV head: of keys or of values.
+template <typename T>
+class TokenLoader {
+ public:
+  __aicore__ inline TokenLoader(const TensorArg& arg, const PageArgs& pages)
+      : arg_(arg), pages_(pages) {
+    gm_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(arg.address));
+    table_.SetGlobalBuffer(reinterpret_cast<__gm__ int32_t*>(pages.table));
+  }
+
+  __aicore__ inline void load(const AscendC::LocalTensor<T>& to, const Task& task, int32_t token,
+                              int32_t count, Columns columns) const {
+    const L1Rows place{round_up(count, Arch::kFractal), 1};
+    const int64_t head = task.heads.kv_head * arg_.head_stride + columns.first;
+    if (pages_.table == 0) {
+      const int64_t row = task.batch * arg_.batch_stride +
+                          (static_cast<int64_t>(task.kv.first) + token) * arg_.seq_stride;
+      return copy_rows(to, gm_[static_cast<uint64_t>(row + head)], count, arg_.seq_stride,
+                       columns.count, place);
+    }
+    const uint64_t table_row = static_cast<uint64_t>(task.batch * pages_.table_stride);
+    const BasicPageMap<PageRow> map{{table_[table_row], pages_.page_count}, pages_.page_size};
+    for (int32_t done = 0; done < count;) {
+      const PageRun run = map.run(static_cast<int64_t>(token) + done, count - done);
+      const int64_t row = run.page * arg_.batch_stride + run.slot * arg_.seq_stride;
+      copy_rows(to[static_cast<uint32_t>(done * Arch::kFractal)],
+                gm_[static_cast<uint64_t>(row + head)], static_cast<int32_t>(run.count),
+                arg_.seq_stride, columns.count, place);
+      done += static_cast<int32_t>(run.count);
+    }
+  }
+
+ private:
+  TensorArg arg_;
+  PageArgs pages_;
+  AscendC::GlobalTensor<T> gm_;
+  AscendC::GlobalTensor<int32_t> table_;
+};
+
+}  // namespace fa::npu

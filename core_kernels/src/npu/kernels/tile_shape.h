@@ -1,0 +1,32 @@
+#pragma once
+
+// How attention is cut up on one core, for a bucket of head dims.
+
+#include <cstdint>
+
+#include "kernel_operator.h"
+#include "npu/kernels/arch.h"
+
+namespace fa::npu {
+
+inline constexpr int32_t kTile = 128;       // rows, keys and columns of a head dim in one product
+inline constexpr int32_t kStackKeys = 512;  // keys of a unit of work
+// The cube is ahead by this many units, so that it has work while the vector cores do a softmax.
+inline constexpr int32_t kUnitsAhead = 2;
+inline constexpr int32_t kUnitsInFlight = kUnitsAhead + 1;
+
+// Rows (query, head) of a task, at most. Each tile of keys and values that comes into L1 serves all
+// of them; the output of a vector core's share has to fit into UB.
+template <int32_t kDim>
+struct TaskRows {
+  static constexpr int32_t kCube = kDim <= 128 ? 2 * kTile : kTile;
+  static constexpr int32_t kVector = kCube / Arch::kVectorCores;
+};
+
+__aicore__ constexpr int32_t round_up(int32_t value, int32_t unit) {
+  return (value + unit - 1) / unit * unit;
+}
+__aicore__ constexpr int32_t lesser(int32_t a, int32_t b) { return a < b ? a : b; }
+__aicore__ constexpr int32_t greater(int32_t a, int32_t b) { return a > b ? a : b; }
+
+}  // namespace fa::npu

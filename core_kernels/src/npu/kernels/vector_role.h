@@ -1,0 +1,137 @@
+#pragma once
+
+// A vector core: the softmax of its half of a unit's rows, and two units later their output.
+
+#include "kernel_operator.h"
+#include "npu/kernels/buffers/ub_buffers.h"
+#include "npu/kernels/buffers/workspace.h"
+#include "npu/kernels/flags.h"
+#include "npu/kernels/mask.h"
+#include "npu/kernels/output.h"
+#include "npu/kernels/softmax.h"
+
+namespace fa::npu {
+
+template <typename T, int32_t kDim>
+class VectorRole {
+ public:
+  using Layout = UbLayout<kDim>;
+  using Event = AscendC::HardEvent;
+
+  __aicore__ inline VectorRole(const ForwardArgs& args, const Schedule& schedule, int64_t core,
+                               int64_t half)
+      : workspace_(args.workspace, core),
+        mask_(schedule, ub_),
+        softmax_({args.scale, args.softcap}, ub_),
+        output_(args, ub_),
+        half_(static_cast<int32_t>(half)) {
+    for (int32_t slot = 0; slot < Layout::kSlots; ++slot) {
+      set_event<Event::MTE3_MTE2>(UbInEvent::kScores, slot);
+    }
+    ub_.clear_row_numbers();
+    vector_barrier();
+  }
+
+  // Probabilities of a unit.
+  __aicore__ inline void begin(const Unit& unit) {
+    const Rows own = own_rows(unit.task);
+    if (unit.opens_task) softmax_.open_task(unit.task_slot());
+    if (unit.keys == 0) return;
+    if (unit.opens_task) mask_.open(unit.task, own);
+    wait_cross(CrossFlag::kScoresDone);
+    const int32_t width = round_up(unit.keys, Arch::kVectorLanes);
+    const int32_t step =
+        lesser(Layout::kChunkRows, Layout::kChunk / width / Arch::kBlockLanes * Arch::kBlockLanes);
+    for (int32_t row = 0; row < own.count; row += step) {
+      softmax_chunk(unit, own.first, {row, lesser(step, own.count - row)}, width);
+    }
+    set_cross<PIPE_MTE3>(CrossFlag::kProbsDone);
+    if (unit.closes_task) mask_.close();
+  }
+
+  // Output of a unit, and at its end that of the task.
+  __aicore__ inline void end(const Unit& unit) {
+    const Rows own = own_rows(unit.task);
+    if (unit.keys != 0) wait_cross(CrossFlag::kPartialDone);
+    if (own.count == 0) return;
+    if (unit.keys == 0) {
+      output_.clear(own.count);
+    } else {
+      if (!unit.opens_task) output_.rescale(unit.slot(), own);
+      output_.add(workspace_.partial[unit.slot()][own.offset(output_.pitch())], own.count,
+                  unit.opens_task);
+    }
+    if (unit.closes_task) finish(unit, own);
+  }
+
+  __aicore__ inline void drain() {
+    for (int32_t slot = 0; slot < Layout::kSlots; ++slot) {
+      wait_event<Event::MTE3_MTE2>(UbInEvent::kScores, slot);
+    }
+    mask_.drain();
+    output_.drain();
+    AscendC::PipeBarrier<PIPE_ALL>();
+  }
+
+ private:
+  // The rows of a task are shared out to both vector cores in eights.
+  __aicore__ inline Rows own_rows(const Task& task) const {
+    const int32_t share = round_up((task.rows + 1) / 2, Arch::kBlockLanes);
+    const int32_t first = lesser(task.rows, half_ * share);
+    return {first, lesser(share, task.rows - first)};
+  }
+
+  __aicore__ inline void softmax_chunk(const Unit& unit, int32_t own, Rows rows, int32_t width) {
+    const AscendC::LocalTensor<float>& scores = ub_.scores[score_slot_];
+    const uint32_t at = static_cast<uint32_t>((own + rows.first) * kStackKeys);
+    load_scores(workspace_.scores[unit.slot()][at], rows.count, width);
+    softmax_.scale(scores, rows.count * width);
+    mask_.apply(scores, unit, own, rows, width);
+    softmax_.exponentiate(scores, rows, width, unit.task_slot(), unit.slot());
+    softmax_.accumulate(scores, rows, width, unit.task_slot(), unit.slot());
+    AscendC::Cast(ub_.probs[score_slot_], scores, AscendC::RoundMode::CAST_RINT,
+                  static_cast<uint32_t>(rows.count * width));
+    store_probs(workspace_.probs[unit.slot()][at], rows.count, width);
+    score_slot_ = 1 - score_slot_;
+  }
+
+  __aicore__ inline void load_scores(const AscendC::GlobalTensor<float>& from, int32_t rows,
+                                     int32_t width) {
+    constexpr int32_t kPerBlock = Arch::kBlockBytes / static_cast<int32_t>(sizeof(float));
+    wait_event<Event::MTE3_MTE2>(UbInEvent::kScores, score_slot_);
+    AscendC::DataCopy(ub_.scores[score_slot_], from,
+                      AscendC::DataCopyParams(
+                          static_cast<uint16_t>(rows), static_cast<uint16_t>(width / kPerBlock),
+                          static_cast<uint16_t>((kStackKeys - width) / kPerBlock), 0));
+    set_event<Event::MTE2_V>(UbInEvent::kScores, score_slot_);
+    wait_event<Event::MTE2_V>(UbInEvent::kScores, score_slot_);
+  }
+
+  __aicore__ inline void store_probs(const AscendC::GlobalTensor<T>& to, int32_t rows,
+                                     int32_t width) {
+    constexpr int32_t kPerBlock = Arch::kBlockBytes / static_cast<int32_t>(sizeof(T));
+    set_event<Event::V_MTE3>(UbOutEvent::kProbs, score_slot_);
+    wait_event<Event::V_MTE3>(UbOutEvent::kProbs, score_slot_);
+    AscendC::DataCopy(to, ub_.probs[score_slot_],
+                      AscendC::DataCopyParams(
+                          static_cast<uint16_t>(rows), static_cast<uint16_t>(width / kPerBlock), 0,
+                          static_cast<uint16_t>((kStackKeys - width) / kPerBlock)));
+    set_event<Event::MTE3_MTE2>(UbInEvent::kScores, score_slot_);
+  }
+
+  __aicore__ inline void finish(const Unit& unit, Rows own) {
+    output_.divide(unit.task_slot(), own);
+    output_.store(unit.task, own);
+    output_.store_lse(unit.task, unit.task_slot(), own);
+  }
+
+  Workspace<T, kDim> workspace_;
+  UbBuffers<T, kDim> ub_;
+  RowMask<T, kDim> mask_;
+  OnlineSoftmax<T, kDim> softmax_;
+  Output<T, kDim> output_;
+  int32_t half_;
+  int32_t score_slot_ = 0;
+};
+
+}  // namespace fa::npu

@@ -1,0 +1,273 @@
+"""A forward case: what is asked for, its tensors in GM, the launch."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from npu.halves import STORAGE, Array, to_float64, to_storage
+from npu.kernel_args import ForwardArgs, LengthArgs, PageArgs, TensorArg
+
+
+@dataclass(frozen=True)
+class Case:
+    """Sq, Sk: lengths per sequence, in a padded tensor those of seqused."""
+
+    seed: int = 0
+    dtype: str = "fp16"
+    q_lengths: tuple[int, ...] = (64,)
+    kv_lengths: tuple[int, ...] = (64,)
+    q_heads: int = 1
+    kv_heads: int = 1
+    packed_heads: int = 1
+    task_rows: int = 128
+    head_dim: int = 64
+    value_dim: int = 64
+    q_layout: str = "padded"  # padded, packed
+    kv_layout: str = "padded"  # padded, packed, paged
+    strides: str = "bshd"  # bshd, bhsd, gaps, wide
+    seqused: bool = False
+    window: tuple[int, int] = (-1, -1)
+    softcap: float = 0.0
+    scale: float | None = None
+    page_size: int = 16
+    bad_pages: bool = False
+    lse: str = "inf"  # inf, -inf, none
+    cores: int = 1
+    magnitude: float = 1.0
+
+    @property
+    def softmax_scale(self) -> float:
+        return self.head_dim**-0.5 if self.scale is None else self.scale
+
+
+# Elements between heads or tokens that are more than an ND2NZ copy can step over.
+WIDE_STRIDE = 65600
+SPARE_TOKENS = 3  # of a padded tensor with seqused, behind the longest sequence
+
+
+def strided(shape: tuple[int, int, int, int], strides: str, dtype: str) -> tuple[Array, Array]:
+    """A buffer, and a view [B, S, H, D] of it with the strides asked for."""
+    b, s, h, d = shape
+    made: Callable[..., Array] = np.zeros
+    storage = STORAGE[dtype]
+    if strides == "bhsd":
+        buffer = made((b, h, s, d), storage)
+        return buffer, buffer.transpose(0, 2, 1, 3)
+    if strides == "gaps":
+        buffer = made((b, s + 1, h + 1, d + 3), storage)
+        return buffer, buffer[:, :s, :h, :d]
+    if strides == "wide":
+        buffer = made((b, s, max(WIDE_STRIDE, h * d)), storage)
+        return buffer, buffer[:, :, : h * d].reshape(b, s, h, d)[:] if h * d == 0 else (
+            np.lib.stride_tricks.as_strided(
+                buffer, shape, (*(buffer.strides[:2]), d * buffer.itemsize, buffer.itemsize)
+            )
+        )
+    buffer = made(shape, storage)
+    return buffer, buffer
+
+
+def tensor_arg(view: Array) -> TensorArg:
+    """Of [B, S, H, ...]; an empty array has no address that a kernel may know."""
+    if view.size == 0:
+        return TensorArg(0, 0, 0, 0)
+    strides = [stride // view.itemsize for stride in view.strides[:3]]
+    if len(view) == 1:  # packed, perhaps
+        strides[0] = 0
+    return TensorArg(view.ctypes.data, *strides)
+
+
+@dataclass
+class Problem:
+    """The tensors of a case, and per sequence the values that an oracle needs."""
+
+    case: Case
+    args: ForwardArgs
+    inputs: list[Array]
+    outputs: list[Array]
+    q: list[Array]  # [Sq, Hq, D] fp64 per sequence
+    k: list[Array]
+    v: list[Array]
+    out: list[Array] = field(default_factory=list)  # views of the kernel's results
+    lse: list[Array] = field(default_factory=list)  # [Sq, Hq]
+
+
+class _Builder:
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self.rng = np.random.default_rng(case.seed)
+        self.inputs: list[Array] = []
+        self.outputs: list[Array] = []
+
+    def ints(self, values: Any) -> Array:
+        array = np.ascontiguousarray(values, np.int32)
+        self.inputs.append(array)
+        return array
+
+    def values(self, shape: tuple[int, ...]) -> Array:
+        drawn = self.rng.standard_normal(shape) * self.case.magnitude
+        return to_storage(drawn, self.case.dtype)
+
+    def lengths(self, lengths: tuple[int, ...], layout: str) -> tuple[LengthArgs, int]:
+        """Argument, and length of the tensor's token axis."""
+        case = self.case
+        longest = max(lengths, default=0)
+        if layout == "packed":
+            room = [n + (SPARE_TOKENS if case.seqused else 0) for n in lengths]
+            starts = self.ints(np.concatenate([[0], np.cumsum(room)]))
+            total = int(starts[-1])
+            arg = LengthArgs(starts.ctypes.data, 0, max(room, default=0), total)
+        else:
+            total = longest + (SPARE_TOKENS if case.seqused else 0)
+            arg = LengthArgs(0, 0, total, 0)
+        if case.seqused or (layout != "packed" and len(set(lengths)) > 1):
+            arg.seqused = self.ints(lengths).ctypes.data
+        return arg, total
+
+    def tokens(
+        self, lengths: tuple[int, ...], layout: str, shape: tuple[int, int], total: int
+    ) -> tuple[Array, list[Array]]:
+        """A tensor of (heads, dim) per token: view [B, S, H, D] and a view per sequence."""
+        batch = 1 if layout == "packed" else len(lengths)
+        buffer, view = strided((batch, total, *shape), self.case.strides, self.case.dtype)
+        if layout != "packed":
+            return view, self._register(buffer, [view[b, :n] for b, n in enumerate(lengths)])
+        spare = SPARE_TOKENS if self.case.seqused else 0
+        parts, first = [], 0
+        for n in lengths:
+            parts.append(view[0, first : first + n])
+            first += n + spare
+        return view, self._register(buffer, parts)
+
+    def _register(self, buffer: Array, parts: list[Array]) -> list[Array]:
+        self.buffer = buffer
+        return parts
+
+    def input_tokens(self, *arguments: Any) -> tuple[TensorArg, list[Array]]:
+        view, parts = self.tokens(*arguments)
+        # What no query may see is NaN.
+        self.buffer.view(np.uint16)[...] = 0x7FFF
+        for part in parts:
+            part[...] = self.values(part.shape)
+        self.inputs.append(self.buffer)
+        return tensor_arg(view), parts
+
+    def pages(self) -> tuple[PageArgs, Array]:
+        """Page table with shuffled pages, more than are needed."""
+        case = self.case
+        width = -(-max(case.kv_lengths, default=0) // case.page_size) + 1
+        count = width * len(case.kv_lengths) + 2
+        table = self.rng.permutation(count)[: width * len(case.kv_lengths)]
+        table = self.ints(table.reshape(len(case.kv_lengths), width))
+        return PageArgs(table.ctypes.data, width, width, case.page_size, count, 0), table
+
+    def paged_tokens(self, table: Array, count: int, dim: int) -> tuple[TensorArg, list[Array]]:
+        case = self.case
+        shape = (count, case.page_size, case.kv_heads, dim)
+        buffer, view = strided(shape, case.strides, case.dtype)
+        buffer.view(np.uint16)[...] = 0x7FFF
+        parts = []
+        for b, n in enumerate(case.kv_lengths):
+            part = self.values((n, case.kv_heads, dim))
+            for token in range(n):
+                page, slot = divmod(token, case.page_size)
+                view[table[b, page], slot] = part[token]
+            parts.append(part)
+        self.inputs.append(buffer)
+        return tensor_arg(view), parts
+
+
+def build(case: Case) -> Problem:
+    b = _Builder(case)
+    args = ForwardArgs()
+    args.q_lengths, q_total = b.lengths(case.q_lengths, case.q_layout)
+    args.q, q = b.input_tokens(
+        case.q_lengths, case.q_layout, (case.q_heads, case.head_dim), q_total
+    )
+    kv_shape = (case.kv_heads, case.head_dim), (case.kv_heads, case.value_dim)
+    if case.kv_layout == "paged":
+        args.pages, table = b.pages()
+        args.kv_lengths = LengthArgs(
+            0, b.ints(case.kv_lengths).ctypes.data, args.pages.table_width * case.page_size, 0
+        )
+        args.k, k = b.paged_tokens(table, args.pages.page_count, case.head_dim)
+        args.v, v = b.paged_tokens(table, args.pages.page_count, case.value_dim)
+        if case.bad_pages:
+            table[:, ::2] += np.int32(1 << 30)
+            table[:, 1::2] -= np.int32(1 << 30)
+    else:
+        args.kv_lengths, kv_total = b.lengths(case.kv_lengths, case.kv_layout)
+        args.k, k = b.input_tokens(case.kv_lengths, case.kv_layout, kv_shape[0], kv_total)
+        args.v, v = b.input_tokens(case.kv_lengths, case.kv_layout, kv_shape[1], kv_total)
+    view, out = b.tokens(case.q_lengths, case.q_layout, (case.q_heads, case.value_dim), q_total)
+    b.outputs.append(b.buffer)
+    args.out = tensor_arg(view)
+    problem = Problem(case, args, b.inputs, b.outputs, q, k, v, out)
+    _add_lse(problem, q_total)
+    _add_scalars(problem)
+    return problem
+
+
+def _add_lse(problem: Problem, total: int) -> None:
+    case = problem.case
+    if case.lse == "none":
+        return
+    batch = 1 if case.q_layout == "packed" else len(case.q_lengths)
+    lse = np.full((batch, case.q_heads, total), 12345.0, np.float32)
+    problem.outputs.append(lse)
+    by_token = lse.transpose(0, 2, 1)
+    problem.args.lse = tensor_arg(by_token)
+    first = 0
+    for b, n in enumerate(case.q_lengths):
+        if case.q_layout == "packed":
+            problem.lse.append(by_token[0, first : first + n])
+            first += n + (SPARE_TOKENS if case.seqused else 0)
+        else:
+            problem.lse.append(by_token[b, :n])
+
+
+def _add_scalars(problem: Problem) -> None:
+    case, args = problem.case, problem.args
+    args.batch = len(case.q_lengths)
+    args.q_heads, args.kv_heads = case.q_heads, case.kv_heads
+    args.head_dim, args.value_dim = case.head_dim, case.value_dim
+    args.heads_per_row_group, args.task_rows = case.packed_heads, case.task_rows
+    args.window_left, args.window_right = case.window
+    args.scale, args.softcap = case.softmax_scale, case.softcap
+    args.empty_lse = float(case.lse) if case.lse != "none" else 0.0
+    args.longest_first = int(case.window[1] >= 0)
+    for name in ("q", "k", "v"):
+        parts = getattr(problem, name)
+        setattr(problem, name, [to_float64(np.ascontiguousarray(p), case.dtype) for p in parts])
+
+
+def max_task_rows(dim: int) -> int:
+    return 256 if dim <= 128 else 128
+
+
+def workspace_bytes(dim: int, cores: int) -> int:
+    """As Workspace of buffers/workspace.h: three slots of scores, probabilities, partial output."""
+    rows = max_task_rows(dim)
+    return cores * 3 * (rows * 512 * (4 + 2) + rows * dim * 4)
+
+
+def run(sim: ModuleType, problem: Problem, options: Any) -> Any:
+    case, args = problem.case, problem.args
+    dim = 128 if max(case.head_dim, case.value_dim) <= 128 else 256
+    workspace = np.zeros(workspace_bytes(dim, case.cores), np.uint8)
+    args.workspace = workspace.ctypes.data
+    words = np.frombuffer(ctypes.string_at(ctypes.addressof(args), ctypes.sizeof(args)), np.uint64)
+    return sim.run(
+        f"fa_forward_{case.dtype}_d{dim}",
+        case.cores,
+        [np.ascontiguousarray(words)],
+        options=options,
+        buffers_in=[a for a in problem.inputs if a.size],
+        buffers_out=[a for a in (*problem.outputs, workspace) if a.size],
+    )

@@ -1,0 +1,59 @@
+"""The argument structs of core_kernels/src/npu/kernel_args.h, field by field."""
+
+from __future__ import annotations
+
+import ctypes
+
+Int32, Int64, UInt64, Float = ctypes.c_int32, ctypes.c_int64, ctypes.c_uint64, ctypes.c_float
+
+
+class TensorArg(ctypes.Structure):
+    _fields_ = [
+        ("address", UInt64),
+        ("batch_stride", Int64),
+        ("seq_stride", Int64),
+        ("head_stride", Int64),
+    ]
+
+
+class PageArgs(ctypes.Structure):
+    _fields_ = [
+        ("table", UInt64),
+        ("table_stride", Int64),
+        ("table_width", Int32),
+        ("page_size", Int32),
+        ("page_count", Int32),
+        ("reserved", Int32),
+    ]
+
+
+class LengthArgs(ctypes.Structure):
+    _fields_ = [("cu_seqlens", UInt64), ("seqused", UInt64), ("limit", Int32), ("tokens", Int32)]
+
+
+class ForwardArgs(ctypes.Structure):
+    _fields_ = [
+        ("q", TensorArg),
+        ("k", TensorArg),
+        ("v", TensorArg),
+        ("out", TensorArg),
+        ("lse", TensorArg),
+        ("q_lengths", LengthArgs),
+        ("kv_lengths", LengthArgs),
+        ("pages", PageArgs),
+        ("workspace", UInt64),
+        ("batch", Int32),
+        ("q_heads", Int32),
+        ("kv_heads", Int32),
+        ("head_dim", Int32),
+        ("value_dim", Int32),
+        ("heads_per_row_group", Int32),
+        ("window_left", Int32),
+        ("window_right", Int32),
+        ("scale", Float),
+        ("softcap", Float),
+        ("empty_lse", Float),
+        ("task_rows", Int32),
+        ("reserved", Int32),
+        ("longest_first", Int32),
+    ]

@@ -1,0 +1,93 @@
+"""Attention in fp64, and how far a kernel may be from it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from npu.forward_case import Case, Problem
+from npu.halves import TINY, UNIT, Array, to_float64
+
+FP32 = 2.0**-24
+SLACK = 2.0
+
+
+@dataclass
+class Expected:
+    out: Array  # [Sq, Hq, Dv]
+    out_bound: Array
+    lse: Array  # [Sq, Hq]
+    lse_bound: Array
+
+
+def visible(case: Case, sq: int, sk: int) -> Array:
+    """[Sq, Sk], aligned to the last query and the last key."""
+    distance = np.arange(sk)[None, :] - (np.arange(sq)[:, None] + sk - sq)
+    left, right = case.window
+    keep = np.ones((sq, sk), bool)
+    if left >= 0:
+        keep &= distance >= -left
+    if right >= 0:
+        keep &= distance <= right
+    return keep
+
+
+def expected_head(case: Case, q: Array, k: Array, v: Array) -> tuple[Array, Array, Array, Array]:
+    """Of one head: the roundings of the probabilities, the output, and the sums in fp32."""
+    scale = case.softmax_scale
+    scores = scale * (q @ k.T)
+    condition = abs(scale) * (np.abs(q) @ np.abs(k).T)
+    error = FP32 * (2 + math.sqrt(q.shape[1])) * condition
+    if case.softcap:
+        scores = case.softcap * np.tanh(scores / case.softcap)
+        error = error + 8 * FP32 * case.softcap
+    keep = visible(case, len(q), len(k))
+    seen = keep.any(1)
+    top = np.where(seen, np.where(keep, scores, -np.inf).max(1, initial=-np.inf), 0.0)
+    exp = np.where(keep, np.exp(scores - top[:, None]), 0.0)
+    total = exp.sum(1)
+    probs = exp / np.where(seen, total, 1.0)[:, None]
+    out, size = probs @ v, probs @ np.abs(v)
+    worst = np.where(keep, error, 0.0).max(1, initial=0.0) + 4 * FP32 * (np.abs(top) + 2)
+    sums = FP32 * (8 + math.sqrt(max(len(k), 1)))
+    bound = UNIT[case.dtype] * (np.abs(out) + size) + (2 * worst[:, None] + sums) * size
+    bound += TINY[case.dtype] * (1 + (keep @ np.abs(v)) / np.where(seen, total, 1.0)[:, None])
+    with np.errstate(divide="ignore"):
+        lse = np.where(seen, top + np.log(total), np.nan)
+    return out, SLACK * bound, lse, SLACK * (worst + sums + 4 * FP32 * np.abs(lse))
+
+
+def expected(case: Case, q: Array, k: Array, v: Array) -> Expected:
+    group = case.q_heads // case.kv_heads
+    heads = [
+        expected_head(case, q[:, h], k[:, h // group], v[:, h // group])
+        for h in range(case.q_heads)
+    ]
+    return Expected(*(np.stack(part, axis=1) for part in zip(*heads, strict=True)))
+
+
+def disagreements(problem: Problem) -> list[str]:
+    """What is wrong with the results; empty if nothing is."""
+    case, wrong = problem.case, []
+    for b, (q, k, v) in enumerate(zip(problem.q, problem.k, problem.v, strict=True)):
+        want = expected(case, q, k, v)
+        got = to_float64(np.ascontiguousarray(problem.out[b]), case.dtype)
+        excess = np.abs(got - want.out) / want.out_bound
+        if not (np.abs(got - want.out) <= want.out_bound).all():
+            wrong.append(f"sequence {b}: out is {np.nanmax(excess)} bounds off, {_where(excess)}")
+        if case.lse == "none":
+            continue
+        seen = ~np.isnan(want.lse)
+        lse = problem.lse[b]
+        if not (np.abs(lse - want.lse)[seen] <= want.lse_bound[seen]).all():
+            wrong.append(f"sequence {b}: lse is off by {np.abs(lse - want.lse)[seen].max()}")
+        if not (lse[~seen] == float(case.lse)).all() or np.any(got[~seen] != 0):
+            wrong.append(f"sequence {b}: rows without keys are not 0 and {case.lse}")
+    return wrong
+
+
+def _where(excess: Array) -> str:
+    bad = ~(excess <= 1)
+    return f"{bad.sum()} of {bad.size}, first (query, head, column) {np.argwhere(bad)[0]}"

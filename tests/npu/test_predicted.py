@@ -1,0 +1,30 @@
+"""Predicted time: a change of kernel or model that moves it by more than 2 % is looked at."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+npu_predicted = importlib.import_module("npu_predicted")
+
+# Cycles by (head dim, causal), B = 1, H = 16, S = 2048, default profile.
+BASELINE = {
+    (64, False): 382278,
+    (64, True): 221213,
+    (128, False): 410670,
+    (128, True): 243593,
+    (256, False): 669004,
+    (256, True): 353098,
+}
+
+
+@pytest.mark.parametrize(("dim", "causal"), BASELINE)
+def test_predicted_cycles(sim: ModuleType, dim: int, causal: bool) -> None:
+    shape = npu_predicted.Shape(2048, dim, dim, causal)
+    cycles = npu_predicted.predict(sim, shape, "default").timing.cycles
+    assert cycles == pytest.approx(BASELINE[dim, causal], rel=0.02)
