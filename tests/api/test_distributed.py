@@ -11,7 +11,7 @@ import pytest
 from api.support import Wheel
 
 CODE = """
-import sys, torch, torch.distributed as dist
+import os, sys, torch, torch.distributed as dist
 from flash_attn.utils import distributed as ours
 rank, path = int(sys.argv[1]), sys.argv[2]
 dist.init_process_group("gloo", init_method=f"file://{path}", rank=rank, world_size=2)
@@ -53,6 +53,8 @@ except ValueError as error:
     print(error)
 dist.barrier()
 dist.destroy_process_group()
+sys.stdout.flush()
+os._exit(0)  # gloo's threads and the end of the interpreter race: "terminate called", now and then
 """
 
 
