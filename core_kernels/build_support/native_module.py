@@ -37,9 +37,10 @@ def build_native_module(common: Path, destination: Path, *, package: str, keep: 
         link = build / "core"
         link.unlink(missing_ok=True)
         link.symlink_to(core)
-        (build / filename).unlink(
-            missing_ok=True
-        )  # a core from the cache may be older: link anyway
+        # A core from the cache may be older: link anyway. And CMake takes an installed file for up
+        # to date if the new one is less than a second younger.
+        for stale in (build / filename, build / "installed" / filename):
+            stale.unlink(missing_ok=True)
         extra = [
             f"-DCMAKE_PREFIX_PATH={link}",
             f"-Dpybind11_DIR={pybind11.get_cmake_dir()}",
