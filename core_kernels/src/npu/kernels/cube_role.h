@@ -11,10 +11,11 @@
 
 namespace fa::npu {
 
-template <typename T, int32_t kDim>
+template <typename Config>
 class CubeRole {
  public:
-  using Layout = CubeLayout<kDim>;
+  using T = typename Config::Element;
+  using Layout = CubeLayout<Config>;
   using Event = AscendC::HardEvent;
 
   __aicore__ inline CubeRole(const ForwardArgs& args, const Schedule& schedule, int64_t core)
@@ -177,11 +178,11 @@ class CubeRole {
     matmul_.multiply(shape, tile == 0);
   }
 
-  Workspace<T, kDim> workspace_;
+  Workspace<Config> workspace_;
   const Schedule& schedule_;
   QueryLoader<T> queries_;
   TokenLoader<T> keys_, values_;
-  Matmul<T, kDim> matmul_;
+  Matmul<Config> matmul_;
   int32_t head_dim_, value_dim_;
   AscendC::LocalTensor<T> l1_query_[Layout::kSlots], l1_keys_[Layout::kSlots],
       l1_values_[Layout::kValueTiles], l1_probs_[Layout::kSlots];

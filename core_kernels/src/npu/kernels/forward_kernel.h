@@ -4,6 +4,7 @@
 // dims.
 
 #include "kernel_operator.h"
+#include "npu/kernels/config.h"
 #include "npu/kernels/cube_role.h"
 #include "npu/kernels/vector_role.h"
 
@@ -20,17 +21,17 @@ __aicore__ inline ForwardArgs read_args(GM_ADDR address) {
   return args;
 }
 
-template <typename T, int32_t kDim>
+template <typename Config>
 __aicore__ inline void forward(GM_ADDR address) {
   const ForwardArgs args = read_args(address);
   const int64_t core = AscendC::GetBlockIdx() / AscendC::GetSubBlockNum();
   Schedule schedule(args, core, AscendC::GetBlockNum());
   if ASCEND_IS_AIC {
-    CubeRole<T, kDim> cube(args, schedule, core);
+    CubeRole<Config> cube(args, schedule, core);
     run_units(schedule, cube);
     cube.drain();
   } else {
-    VectorRole<T, kDim> vector(args, schedule, core, AscendC::GetSubBlockIdx());
+    VectorRole<Config> vector(args, schedule, core, AscendC::GetSubBlockIdx());
     run_units(schedule, vector);
     vector.drain();
   }
@@ -45,8 +46,8 @@ __aicore__ inline void forward(GM_ADDR address) {
 #define FA_REGISTER_KERNEL(name) static_assert(true)
 #endif
 
-#define FA_FORWARD_KERNEL(name, T, dim)                                    \
-  extern "C" __global__ __mix__(1, 2) __aicore__ void name(GM_ADDR args) { \
-    fa::npu::forward<T, dim>(args);                                        \
-  }                                                                        \
+#define FA_FORWARD_KERNEL(name, T, head_dim, value_dim, extras)                    \
+  extern "C" __global__ __mix__(1, 2) __aicore__ void name(GM_ADDR args) {         \
+    fa::npu::forward<fa::npu::KernelConfig<T, head_dim, value_dim, extras>>(args); \
+  }                                                                                \
   FA_REGISTER_KERNEL(name)

@@ -10,21 +10,21 @@
 
 namespace fa::npu {
 
-template <typename T, int32_t kDim>
+template <typename Config>
 class RowMask {
  public:
   using Event = AscendC::HardEvent;
 
-  __aicore__ inline RowMask(const Schedule& schedule, UbBuffers<T, kDim>& ub)
+  __aicore__ inline RowMask(const Schedule& schedule, UbBuffers<Config>& ub)
       : schedule_(schedule), ub_(ub) {
     AscendC::CreateVecIndex(ub_.columns, 0.0f, kStackKeys);
-    for (int32_t slot = 0; slot < UbLayout<kDim>::kSlots; ++slot) {
+    for (int32_t slot = 0; slot < UbLayout<Config>::kSlots; ++slot) {
       set_event<Event::V_S>(ScalarEvent::kLimits, slot);
     }
   }
 
   __aicore__ inline void drain() {
-    for (int32_t slot = 0; slot < UbLayout<kDim>::kSlots; ++slot) {
+    for (int32_t slot = 0; slot < UbLayout<Config>::kSlots; ++slot) {
       wait_event<Event::V_S>(ScalarEvent::kLimits, slot);
     }
   }
@@ -105,7 +105,7 @@ class RowMask {
   static constexpr float kMinusInfinity = -__builtin_huge_valf();
 
   const Schedule& schedule_;
-  UbBuffers<T, kDim>& ub_;
+  UbBuffers<Config>& ub_;
   int32_t slot_ = 0;
 };
 

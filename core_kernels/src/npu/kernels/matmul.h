@@ -12,10 +12,11 @@ struct ProductShape {
   int32_t m, n, k;
 };
 
-template <typename T, int32_t kDim>
+template <typename Config>
 class Matmul {
  public:
-  using Layout = CubeLayout<kDim>;
+  using T = typename Config::Element;
+  using Layout = CubeLayout<Config>;
 
   __aicore__ inline Matmul() {
     for (int32_t slot = 0; slot < Layout::kSlots; ++slot) {

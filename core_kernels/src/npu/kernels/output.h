@@ -65,13 +65,14 @@ class RowStore {
   AscendC::GlobalTensor<E> gm_;
 };
 
-template <typename T, int32_t kDim>
+template <typename Config>
 class Output {
  public:
-  using Layout = UbLayout<kDim>;
+  using T = typename Config::Element;
+  using Layout = UbLayout<Config>;
   using Event = AscendC::HardEvent;
 
-  __aicore__ inline Output(const ForwardArgs& args, UbBuffers<T, kDim>& ub)
+  __aicore__ inline Output(const ForwardArgs& args, UbBuffers<Config>& ub)
       : out_(args.out, args.value_dim),
         lse_(args.lse, 1),
         pitch_(round_up(args.value_dim, Arch::kFractal)),
@@ -197,7 +198,7 @@ class Output {
   RowStore<float> lse_;
   int32_t pitch_;
   float empty_lse_;
-  UbBuffers<T, kDim>& ub_;
+  UbBuffers<Config>& ub_;
   int32_t slot_ = 0;
 };
 

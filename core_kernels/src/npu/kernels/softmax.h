@@ -16,17 +16,17 @@ struct ScoreScale {
   float softcap;  // 0 = off
 };
 
-template <typename T, int32_t kDim>
+template <typename Config>
 class OnlineSoftmax {
  public:
-  __aicore__ inline OnlineSoftmax(ScoreScale scale, UbBuffers<T, kDim>& ub)
+  __aicore__ inline OnlineSoftmax(ScoreScale scale, UbBuffers<Config>& ub)
       : scale_(scale), ub_(ub) {
     AscendC::Duplicate(ub_.twos, 2.0f, Arch::kVectorLanes);
   }
 
   __aicore__ inline void open_task(int32_t task_slot) {
-    AscendC::Duplicate(ub_.max[task_slot], kLowest, UbLayout<kDim>::kRows);
-    AscendC::Duplicate(ub_.sum[task_slot], 0.0f, UbLayout<kDim>::kRows);
+    AscendC::Duplicate(ub_.max[task_slot], kLowest, UbLayout<Config>::kRows);
+    AscendC::Duplicate(ub_.sum[task_slot], 0.0f, UbLayout<Config>::kRows);
     vector_barrier();
   }
 
@@ -99,7 +99,7 @@ class OnlineSoftmax {
 
  private:
   ScoreScale scale_;
-  UbBuffers<T, kDim>& ub_;
+  UbBuffers<Config>& ub_;
 };
 
 }  // namespace fa::npu

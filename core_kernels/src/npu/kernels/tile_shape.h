@@ -17,9 +17,10 @@ inline constexpr int32_t kUnitsInFlight = kUnitsAhead + 1;
 
 // Rows (query, head) of a task, at most. Each tile of keys and values that comes into L1 serves all
 // of them; the output of a vector core's share has to fit into UB.
-template <int32_t kDim>
+template <typename Config>
 struct TaskRows {
-  static constexpr int32_t kCube = kDim <= 128 ? 2 * kTile : kTile;
+  static constexpr int32_t kCube =
+      Config::kHeadDim <= kTile && Config::kValueDim <= kTile ? 2 * kTile : kTile;
   static constexpr int32_t kVector = kCube / Arch::kVectorCores;
 };
 

@@ -12,10 +12,11 @@
 
 namespace fa::npu {
 
-template <typename T, int32_t kDim>
+template <typename Config>
 class VectorRole {
  public:
-  using Layout = UbLayout<kDim>;
+  using T = typename Config::Element;
+  using Layout = UbLayout<Config>;
   using Event = AscendC::HardEvent;
 
   __aicore__ inline VectorRole(const ForwardArgs& args, const Schedule& schedule, int64_t core,
@@ -125,11 +126,11 @@ class VectorRole {
     output_.store_lse(unit.task, unit.task_slot(), own);
   }
 
-  Workspace<T, kDim> workspace_;
-  UbBuffers<T, kDim> ub_;
-  RowMask<T, kDim> mask_;
-  OnlineSoftmax<T, kDim> softmax_;
-  Output<T, kDim> output_;
+  Workspace<Config> workspace_;
+  UbBuffers<Config> ub_;
+  RowMask<Config> mask_;
+  OnlineSoftmax<Config> softmax_;
+  Output<Config> output_;
   int32_t half_;
   int32_t score_slot_ = 0;
 };

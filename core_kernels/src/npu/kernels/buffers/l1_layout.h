@@ -1,13 +1,13 @@
 #pragma once
 
-// Places in L1 and L0, in bytes. kDim: the largest head dim, and value dim, of the bucket.
+// Places in L1 and L0, in bytes.
 
 #include "npu/kernels/arch.h"
 #include "npu/kernels/tile_shape.h"
 
 namespace fa::npu {
 
-template <int32_t kDim>
+template <typename Config>
 struct CubeLayout {
   static constexpr int32_t kElementBytes = 2;
   static constexpr int32_t kSlots = 2;
@@ -15,8 +15,8 @@ struct CubeLayout {
   // The values of a stack stay for all rows of the task; they come and go in groups.
   static constexpr int32_t kValueTiles = kStackKeys / kTile;
   static constexpr int32_t kGroupTiles = kValueTiles / kSlots;
-  static constexpr int32_t kQueryBytes = TaskRows<kDim>::kCube * kDim * kElementBytes;
-  static constexpr int32_t kKeyBytes = kTile * kDim * kElementBytes;
+  static constexpr int32_t kQueryBytes = TaskRows<Config>::kCube * Config::kHeadDim * kElementBytes;
+  static constexpr int32_t kKeyBytes = kTile * Config::kHeadDim * kElementBytes;
 
   static constexpr int32_t kQuery = 0;
   static constexpr int32_t kKeys = kQuery + kSlots * kQueryBytes;

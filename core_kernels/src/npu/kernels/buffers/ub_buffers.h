@@ -7,9 +7,10 @@
 
 namespace fa::npu {
 
-template <typename T, int32_t kDim>
+template <typename Config>
 struct UbBuffers {
-  using Layout = UbLayout<kDim>;
+  using T = typename Config::Element;
+  using Layout = UbLayout<Config>;
   template <typename E>
   using Tensor = AscendC::LocalTensor<E>;
 
@@ -27,7 +28,7 @@ struct UbBuffers {
       place(alpha[slot], Layout::kAlpha, slot, Layout::kRows);
     }
     constexpr int32_t kSpreadElements = Layout::kSpreadBytes / Layout::kFloat;
-    place(out, Layout::kOut, 0, Layout::kRows * kDim);
+    place(out, Layout::kOut, 0, Layout::kRows * Config::kValueDim);
     rounded_out = out.template ReinterpretCast<T>();
     place(fold, Layout::kFold, 0, Layout::kChunk / Arch::kBlockLanes);
     place(spread, Layout::kSpread, 0, kSpreadElements);

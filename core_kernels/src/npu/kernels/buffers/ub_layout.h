@@ -1,23 +1,23 @@
 #pragma once
 
-// Places in UB, in bytes. kDim: the largest value dim of the bucket.
+// Places in UB, in bytes.
 
 #include "npu/kernels/arch.h"
 #include "npu/kernels/tile_shape.h"
 
 namespace fa::npu {
 
-template <int32_t kDim>
+template <typename Config>
 struct UbLayout {
   static constexpr int32_t kSlots = 2;
   static constexpr int32_t kFloat = 4;
-  static constexpr int32_t kRows = TaskRows<kDim>::kVector;
+  static constexpr int32_t kRows = TaskRows<Config>::kVector;
   // Scores that one pass of the softmax works on: at least 8 rows of a whole stack.
   static constexpr int32_t kChunk = 8192;
   static constexpr int32_t kChunkRows = 64;  // at most
   static constexpr int32_t kPartialElements = 2048;
   static_assert(kChunk >= Arch::kBlockLanes * kStackKeys);
-  static_assert(kPartialElements >= Arch::kBlockLanes * kDim);
+  static_assert(kPartialElements >= Arch::kBlockLanes * Config::kValueDim);
 
   static constexpr int32_t kRowBytes = kRows * kFloat;                // one number per row
   static constexpr int32_t kSpreadBytes = kRows * Arch::kBlockBytes;  // a block per row
@@ -26,7 +26,7 @@ struct UbLayout {
   static constexpr int32_t kScores = 0;
   static constexpr int32_t kPartial = kScores + kSlots * kChunk * kFloat;
   static constexpr int32_t kOut = kPartial + kSlots * kPartialElements * kFloat;
-  static constexpr int32_t kFold = kOut + kRows * kDim * kFloat;
+  static constexpr int32_t kFold = kOut + kRows * Config::kValueDim * kFloat;
   static constexpr int32_t kSpread = kFold + kChunk / Arch::kBlockLanes * kFloat;
   static constexpr int32_t kLowSpread = kSpread + kSpreadBytes;
   static constexpr int32_t kHighSpread = kLowSpread + kChunkSpreadBytes;

@@ -8,10 +8,11 @@
 
 namespace fa::npu {
 
-template <typename T, int32_t kDim>
+template <typename Config>
 struct Workspace {
-  static constexpr int32_t kScoreElements = TaskRows<kDim>::kCube * kStackKeys;
-  static constexpr int32_t kPartialElements = TaskRows<kDim>::kCube * kDim;
+  using T = typename Config::Element;
+  static constexpr int32_t kScoreElements = TaskRows<Config>::kCube * kStackKeys;
+  static constexpr int32_t kPartialElements = TaskRows<Config>::kCube * Config::kValueDim;
   static constexpr int64_t kSlotBytes =
       kScoreElements * (sizeof(float) + sizeof(T)) + kPartialElements * sizeof(float);
   static constexpr int64_t kBytesPerCore = kUnitsInFlight * kSlotBytes;
