@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "kernel_operator.h"
+#include "npu/kernels/caller.h"
 
 namespace fa::npu {
 
@@ -33,24 +34,24 @@ __aicore__ inline int8_t id_of(Event event, int32_t slot = 0) {
 }
 
 template <AscendC::HardEvent direction, typename Event>
-__aicore__ inline void set_event(Event event, int32_t slot = 0) {
-  AscendC::SetFlag<direction>(static_cast<event_t>(id_of(event, slot)));
+__aicore__ inline void set_event(Event event, int32_t slot = 0, Caller caller = Caller::here()) {
+  AscendC::SetFlag<direction>(static_cast<event_t>(id_of(event, slot)) FA_AT(caller));
 }
 
 template <AscendC::HardEvent direction, typename Event>
-__aicore__ inline void wait_event(Event event, int32_t slot = 0) {
-  AscendC::WaitFlag<direction>(static_cast<event_t>(id_of(event, slot)));
+__aicore__ inline void wait_event(Event event, int32_t slot = 0, Caller caller = Caller::here()) {
+  AscendC::WaitFlag<direction>(static_cast<event_t>(id_of(event, slot)) FA_AT(caller));
 }
 
 // Between the cube core and its two vector cores.
 template <pipe_t pipe>
-__aicore__ inline void set_cross(CrossFlag flag) {
+__aicore__ inline void set_cross(CrossFlag flag, Caller caller = Caller::here()) {
   constexpr uint8_t kCubeAndItsVectors = 2;
-  AscendC::CrossCoreSetFlag<kCubeAndItsVectors, pipe>(static_cast<uint16_t>(flag));
+  AscendC::CrossCoreSetFlag<kCubeAndItsVectors, pipe>(static_cast<uint16_t>(flag) FA_AT(caller));
 }
 
-__aicore__ inline void wait_cross(CrossFlag flag) {
-  AscendC::CrossCoreWaitFlag(static_cast<uint16_t>(flag));
+__aicore__ inline void wait_cross(CrossFlag flag, Caller caller = Caller::here()) {
+  AscendC::CrossCoreWaitFlag(static_cast<uint16_t>(flag) FA_AT(caller));
 }
 
 }  // namespace fa::npu

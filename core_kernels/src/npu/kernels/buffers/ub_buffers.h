@@ -4,6 +4,7 @@
 
 #include "kernel_operator.h"
 #include "npu/kernels/buffers/ub_layout.h"
+#include "npu/kernels/caller.h"
 
 namespace fa::npu {
 
@@ -78,7 +79,9 @@ struct UbBuffers {
   }
 };
 
-__aicore__ inline void vector_barrier() { AscendC::PipeBarrier<PIPE_V>(); }
+__aicore__ inline void vector_barrier(Caller caller = Caller::here()) {
+  AscendC::PipeBarrier<PIPE_V>(FA_ONLY_AT(caller));
+}
 
 // A stretch of rows in UB. Numbers per row are spread eight by eight, so up to seven rows behind
 // the last one are spread too; nothing is computed from those.
