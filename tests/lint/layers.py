@@ -16,6 +16,7 @@ CORE_LAYERS = {
     "core_kernels/src/cpu/isa": "isa",
     "core_kernels/src/cpu": "cpu",
     "core_kernels/src/npu/kernels": "npu kernels",
+    "core_kernels/src/npu/object": "npu object",
     "core_kernels/src/npu": "npu",
     "packages/common/bindings": "bindings",
     # The simulator knows nothing of the core: it is usable alone.
@@ -39,6 +40,8 @@ CORE_MAY_INCLUDE = {
     "cpu": {"public", "problem", "plan", "isa"},
     "npu": {"public", "problem", "plan"},
     "npu kernels": set(),
+    # What is loaded at run time: kernels, their table and their start on one toolchain.
+    "npu object": {"public", "npu kernels"},
     "bindings": {"public"},
     "sim interface": set(),
     "sim front": {"sim interface"},
@@ -59,6 +62,10 @@ CORE_MAY_INCLUDE_HEADER = {
     "cpu": {"core_kernels/src/registry/backend.h"},
     "npu": {"core_kernels/src/registry/backend.h"},
     "reference": {"core_kernels/src/registry/backend.h"},
+    "npu object": {
+        "core_kernels/src/npu/kernel_args.h",
+        "core_kernels/src/npu/kernel_object.h",
+    },
     "isa": {"core_kernels/src/cpu/microkernel.h", "core_kernels/src/cpu/row_kernels.h"},
     # A launch sets up the observers; what they do inside is theirs.
     "sim machine": {
@@ -84,6 +91,7 @@ FOREIGN_HEADERS = {
     "cpu": {"immintrin.h", "cpuid.h", "sys/auxv.h"},
     "bindings": {"pybind11/", "Python.h"},
     "npu kernels": {"catlass/", "kernel_operator.h"},
+    "npu object": {"ascsim/launch.h"},
     "sim machine": {"sys/mman.h", "ucontext.h"},
     "sim python": {"pybind11/", "sys/mman.h"},
 }

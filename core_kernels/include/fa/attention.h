@@ -1,10 +1,11 @@
 #pragma once
 
 // Entry points of the core. `prepare_*` checks everything and writes nothing; `run_*` needs a
-// workspace of plan.workspace_bytes (64-byte aligned) and cannot fail.
+// workspace of plan.workspace_bytes (64-byte aligned). Only a device can make a run fail.
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "fa/call.h"
@@ -15,10 +16,10 @@
 namespace fa {
 
 Status prepare_forward(const ForwardCall& call, ForwardProblem* problem, Plan* plan);
-void run_forward(const ForwardProblem& problem, const Plan& plan, void* workspace);
+Status run_forward(const ForwardProblem& problem, const Plan& plan, const Execution& execution);
 
 Status prepare_backward(const BackwardCall& call, BackwardProblem* problem, Plan* plan);
-void run_backward(const BackwardProblem& problem, const Plan& plan, void* workspace);
+Status run_backward(const BackwardProblem& problem, const Plan& plan, const Execution& execution);
 
 Status combine(const CombineCall& call);
 
@@ -27,6 +28,12 @@ int32_t choose_splits(int64_t batch, int64_t q_len, int64_t kv_len, int64_t q_he
                       int64_t kv_heads, int64_t head_dim, int64_t value_dim);
 
 Status make_metadata(const MetadataCall& call, std::vector<int32_t>* metadata);
+
+// The back ends by name, each with "" or the reason why it takes no tensors here.
+std::vector<std::pair<std::string, std::string>> backend_states();
+
+// The kernels for NPUs in this build: toolchain, file and kernels, or why there are none.
+std::vector<std::pair<std::string, std::string>> npu_report();
 
 // CPU instruction sets: the one in use, those this machine runs (best first), and a choice.
 std::string cpu_isa();

@@ -16,6 +16,18 @@ struct Plan {
   int32_t threads = 1;
   int64_t tasks = 0;
   int64_t workspace_bytes = 0;
+  // Of the NPU back end.
+  const char* kernel = "";          // entry of the kernel object
+  int32_t cores = 0;                // AI cores
+  int32_t heads_per_row_group = 1;  // query heads whose rows are beside each other
+  bool longest_first = false;       // late query blocks, which see more keys, come first
+  bool clear_outputs = false;       // the caller writes the results of rows that no sequence owns
+};
+
+// What a run gets besides its plan.
+struct Execution {
+  void* workspace = nullptr;  // plan.workspace_bytes
+  void* stream = nullptr;     // of the device; null on the CPU
 };
 
 }  // namespace fa

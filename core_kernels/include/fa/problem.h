@@ -90,6 +90,25 @@ struct Rotary {
   bool same_q_position = false;  // neither causal nor windowed: all queries at the first position
 };
 
+// A value for each query head, in the dtype that the caller has.
+struct SinkValues {
+  const void* data = nullptr;  // null = not given
+  DType dtype = DType::kOther;
+  int64_t stride = 0;
+};
+
+// Lengths as the caller has them, for back ends that read them on the device. Null = not given.
+struct LengthAddresses {
+  const int32_t* cu_seqlens_q = nullptr;      // [B + 1]
+  const int32_t* cu_seqlens_k = nullptr;      // [B + 1]
+  const int32_t* seqused_q = nullptr;         // [B]
+  const int32_t* seqused_k = nullptr;         // [B]
+  const int32_t* leftpad = nullptr;           // [B]
+  const int32_t* batch_idx = nullptr;         // [B]
+  const int32_t* cu_seqlens_k_new = nullptr;  // [B + 1]
+  const int32_t* rotary_seqlens = nullptr;    // [B]
+};
+
 // Dimensions and semantics shared by forward and backward.
 struct Geometry {
   Device device = Device::kCpu;
@@ -103,16 +122,18 @@ struct Geometry {
   int64_t q_rows = 0;    // rows of q: batch (padded) or 1 (packed)
   int64_t kv_tokens = 0;
   int64_t kv_rows = 0;
+  // The longest sequences; upper bounds that follow from shapes where lengths were not read.
   int32_t max_q_len = 0;
   int32_t max_kv_len = 0;
-  std::vector<BatchEntry> entries;
+  std::vector<BatchEntry> entries;  // empty where lengths were not read
   Mask mask;
   float scale = 0;
   float softcap = 0;
   Dropout dropout;
   HeadValues alibi;
   bool alibi_by_column = false;  // LSE convention of v2 under causal: bias slope * column
-  std::vector<float> sink;       // [Hq] or empty
+  std::vector<float> sink;       // [Hq] or empty; read from sink_values in host memory
+  SinkValues sink_values;        // [Hq]
   float empty_lse = 0;           // LSE of a row without visible keys
 };
 
@@ -121,6 +142,7 @@ struct ForwardProblem {
   TokenView q, k, v, qv, out;
   RowView lse;
   TensorView probs;
+  LengthAddresses lengths;
   PagedLayout paged;
   HeadValues q_descale, k_descale, v_descale;
   TokenView k_new, v_new;

@@ -15,19 +15,38 @@
 namespace fa {
 namespace {
 
-Status cpu_supports(Device device) {
-  if (device == Device::kCpu) return cpu::environment_status();
-  return not_supported("tensors are not on the CPU");
+Status takes(Device device, BackendChoice choice) {
+  if (device != Device::kCpu) return not_supported("tensors are not on the CPU");
+  if (choice == BackendChoice::kNpu) return not_supported("FLASH_ATTN_NPU_BACKEND is npu");
+  return cpu::environment_status();
 }
 
-void plan_cpu_forward(const ForwardProblem& problem, Plan* plan) {
+ValueUse value_use(Device) { return ValueUse::kRead; }
+
+Status supports_forward(const ForwardProblem&) { return {}; }
+
+Status plan_cpu_forward(const ForwardProblem& problem, Plan* plan) {
   plan->isa = cpu::microkernels().name;
   plan_forward(problem, plan);
+  return {};
 }
 
-void plan_cpu_backward(const BackwardProblem& problem, Plan* plan) {
+Status run_cpu_forward(const ForwardProblem& problem, const Plan& plan,
+                       const Execution& execution) {
+  cpu::run_forward(problem, plan, execution.workspace);
+  return {};
+}
+
+Status plan_cpu_backward(const BackwardProblem& problem, Plan* plan) {
   plan->isa = cpu::microkernels().name;
   plan_backward(problem, cpu::microkernels().strip, plan);
+  return {};
+}
+
+Status run_cpu_backward(const BackwardProblem& problem, const Plan& plan,
+                        const Execution& execution) {
+  cpu::run_backward(problem, plan, execution.workspace);
+  return {};
 }
 
 Status check_combine(const CombineCall& call) {
@@ -54,13 +73,7 @@ Status check_combine(const CombineCall& call) {
   return check_shape("lse", call.lse, {o.size[1], o.size[2], o.size[3]}, "[B, S, H]");
 }
 
-}  // namespace
-
-const Backend kCpuBackend = {
-    "cpu", cpu_supports, plan_cpu_forward, cpu::run_forward, plan_cpu_backward, cpu::run_backward};
-
-Status combine(const CombineCall& call) {
-  FA_RETURN_IF_ERROR(cpu_supports(call.out_partial.device));
+Status run_cpu_combine(const CombineCall& call) {
   FA_RETURN_IF_ERROR(check_combine(call));
   const TensorView& o = call.out_partial;
   const TensorView& lse = call.lse_partial;
@@ -84,6 +97,18 @@ Status combine(const CombineCall& call) {
   cpu::run_combine(problem, cpu::microkernels(), call.threads);
   return {};
 }
+
+}  // namespace
+
+const Backend kCpuBackend = {"cpu",
+                             takes,
+                             value_use,
+                             supports_forward,
+                             plan_cpu_forward,
+                             run_cpu_forward,
+                             plan_cpu_backward,
+                             run_cpu_backward,
+                             run_cpu_combine};
 
 std::string cpu_isa() { return cpu::microkernels().name; }
 

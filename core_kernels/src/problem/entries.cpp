@@ -42,6 +42,7 @@ static void set_query(const SideLengths& q, BatchEntry* entry) {
 }
 
 static void record_maxima(Geometry* geometry) {
+  geometry->max_q_len = geometry->max_kv_len = 0;
   for (const BatchEntry& entry : geometry->entries) {
     geometry->max_q_len = std::max(geometry->max_q_len, entry.q_len);
     geometry->max_kv_len = std::max(geometry->max_kv_len, entry.kv_len);
@@ -125,6 +126,21 @@ static Status forward_entry(const ForwardCall& call, const PagedLayout& paged, c
 static Status check_token_count(const char* name, int64_t tokens) {
   FA_REQUIRE(tokens <= std::numeric_limits<int32_t>::max() / 2, name, ": got ", tokens,
              " tokens, expected at most ", std::numeric_limits<int32_t>::max() / 2);
+  return {};
+}
+
+static int32_t length_bound(const TensorView& cu_seqlens, int64_t max_seqlen, int64_t tokens) {
+  bool bounded = cu_seqlens.defined && max_seqlen >= 0;
+  return static_cast<int32_t>(bounded ? std::min(max_seqlen, tokens) : tokens);
+}
+
+Status length_bounds(const LengthViews& lengths, Geometry* geometry) {
+  FA_RETURN_IF_ERROR(check_token_count("q", geometry->q_tokens));
+  FA_RETURN_IF_ERROR(check_token_count("k", geometry->kv_tokens));
+  geometry->max_q_len =
+      length_bound(lengths.cu_seqlens_q, lengths.max_seqlen_q, geometry->q_tokens);
+  geometry->max_kv_len =
+      length_bound(lengths.cu_seqlens_k, lengths.max_seqlen_k, geometry->kv_tokens);
   return {};
 }
 

@@ -27,6 +27,9 @@ struct Side {
 
 Status side_lengths(const Side& side, int64_t entry, SideLengths* lengths);
 
+// Sets geometry->max_q_len and max_kv_len to what shapes and max_seqlen allow.
+Status length_bounds(const LengthViews& lengths, Geometry* geometry);
+
 // Fills geometry->entries from `call` and checks lengths, capacities and page ids.
 Status forward_entries(const ForwardCall& call, const PagedLayout& paged, Geometry* geometry);
 Status backward_entries(const BackwardCall& call, Geometry* geometry);

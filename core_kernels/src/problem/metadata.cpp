@@ -27,6 +27,8 @@ Status read_metadata(const TensorView& view, ForwardProblem* problem) {
   FA_RETURN_IF_ERROR(check_shape("scheduler_metadata", view, {MetadataForm::kFieldCount},
                                  "what get_scheduler_metadata returned"));
   FA_RETURN_IF_ERROR(check_last_stride("scheduler_metadata", view));
+  // Its values on a device stay unread: they only repeat what the plan concludes from the call.
+  if (g.device != Device::kCpu) return {};
   const int32_t* values = int32_data(view);
   // Only what must agree for the plan to be usable; windows are clamped by lengths, so they are
   // informative. The user owns the tensor: whatever is in it is checked like an argument.

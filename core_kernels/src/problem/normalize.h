@@ -7,7 +7,14 @@
 
 namespace fa {
 
-Status normalize_forward(const ForwardCall& call, ForwardProblem* problem);
+// What becomes of lengths, page ids and the other values of index tensors.
+enum class ValueUse {
+  kRead,   // checked, and kept in geometry.entries
+  kCheck,  // checked, but kept from the problem: its plan must do without them
+  kLeave,  // in device memory: the host does not touch them
+};
+
+Status normalize_forward(const ForwardCall& call, ValueUse use, ForwardProblem* problem);
 Status normalize_backward(const BackwardCall& call, BackwardProblem* problem);
 
 // Fields that mean the same in both calls.

@@ -220,7 +220,28 @@ static Status check_options(const ForwardCall& call, ForwardProblem* problem) {
   return {};
 }
 
-Status normalize_forward(const ForwardCall& call, ForwardProblem* problem) {
+// The one place where values of index tensors are looked at.
+static Status use_values(const ForwardCall& call, ValueUse use, ForwardProblem* problem) {
+  if (use == ValueUse::kRead) {
+    FA_RETURN_IF_ERROR(forward_entries(call, problem->paged, &problem->geometry));
+    return check_rotary_positions(call, *problem);
+  }
+  FA_RETURN_IF_ERROR(length_bounds(call.lengths, &problem->geometry));
+  if (use == ValueUse::kLeave) return {};
+  ForwardProblem discarded = *problem;
+  return use_values(call, ValueUse::kRead, &discarded);
+}
+
+static LengthAddresses length_addresses(const ForwardCall& call) {
+  const LengthViews& lengths = call.lengths;
+  const CacheViews& cache = call.cache;
+  return {int32_data(lengths.cu_seqlens_q),   int32_data(lengths.cu_seqlens_k),
+          int32_data(lengths.seqused_q),      int32_data(lengths.seqused_k),
+          int32_data(cache.leftpad),          int32_data(cache.batch_idx),
+          int32_data(cache.cu_seqlens_k_new), int32_data(cache.rotary_seqlens)};
+}
+
+Status normalize_forward(const ForwardCall& call, ValueUse use, ForwardProblem* problem) {
   Geometry& g = problem->geometry;
   bool paged = call.cache.page_table.defined;
   SharedCall shared = {call.q,    call.k,         call.v,       call.qv,   call.alibi_slopes,
@@ -236,8 +257,7 @@ Status normalize_forward(const ForwardCall& call, ForwardProblem* problem) {
   FA_RETURN_IF_ERROR(set_rotary(call, problem));
   FA_RETURN_IF_ERROR(set_descales(call, problem));
   FA_RETURN_IF_ERROR(check_outputs(call, g));
-  FA_RETURN_IF_ERROR(forward_entries(call, problem->paged, &g));
-  FA_RETURN_IF_ERROR(check_rotary_positions(call, *problem));
+  FA_RETURN_IF_ERROR(use_values(call, use, problem));
   FA_RETURN_IF_ERROR(check_probs(call, g));
   FA_RETURN_IF_ERROR(check_options(call, problem));
   problem->q = token_view(call.q);
@@ -247,6 +267,7 @@ Status normalize_forward(const ForwardCall& call, ForwardProblem* problem) {
   problem->out = token_view(call.out);
   problem->lse = row_view(call.lse);
   problem->probs = call.probs;
+  if (use != ValueUse::kRead) problem->lengths = length_addresses(call);
   return {};
 }
 

@@ -113,6 +113,8 @@ static Status set_dropout(const SharedCall& call, Geometry* g) {
   g->dropout.p = call.score.dropout_p;
   if (g->dropout.p == 0) return {};
   FA_REQUIRE(call.rng_state.defined, "rng_state: got None, expected int64 [2] with dropout_p > 0");
+  FA_REQUIRE(call.rng_state.device == Device::kCpu,
+             "rng_state: got a tensor on a device, expected one on the CPU (the host reads it)");
   FA_RETURN_IF_ERROR(check_dtype("rng_state", call.rng_state, {DType::kInt64}));
   FA_RETURN_IF_ERROR(check_shape("rng_state", call.rng_state, {2}, "(seed, offset)"));
   const int64_t* state = static_cast<const int64_t*>(call.rng_state.data);
@@ -169,6 +171,8 @@ static Status set_sink(const SharedCall& call, Geometry* g) {
   FA_RETURN_IF_ERROR(check_dtype("learnable_sink", call.sink,
                                  {DType::kFloat32, DType::kFloat16, DType::kBFloat16}));
   FA_RETURN_IF_ERROR(check_shape("learnable_sink", call.sink, {g->q_heads}, "[Hq]"));
+  g->sink_values = {call.sink.data, call.sink.dtype, call.sink.stride[0]};
+  if (g->device != Device::kCpu) return {};
   for (int64_t h = 0; h < g->q_heads; ++h) {
     g->sink.push_back(read_float(call.sink, h * call.sink.stride[0]));
   }

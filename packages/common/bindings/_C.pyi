@@ -25,6 +25,19 @@ def set_exceptions(
 ) -> None:
     """Registers the Python classes that a failed Status is raised as."""
 
+def set_npu_hooks(
+    workspace: Callable[[Tensor, int], Tensor],  # nbytes on the device of a tensor, uint8
+    current_stream: Callable[[Tensor], int],  # handle of its device's current stream
+    clear: Callable[[Tensor, Tensor, float], None],  # out = 0, lse = value, on that stream
+) -> None:
+    """Registers what calls of the NPU back end need from torch."""
+
+def backends() -> list[tuple[str, str]]:
+    """The back ends, best first, each with "" or the reason why it takes no tensors here."""
+
+def npu() -> list[tuple[str, str]]:
+    """The kernels for NPUs in this build: toolchain, file and names, or why there are none."""
+
 def forward(
     q: Tensor,  # [B,Sq,Hq,D], or packed [Tq,Hq,D] with cu_seqlens_q; fp32|fp16|bf16|float8_e4m3fn
     # [B or Bc,Skv,Hkv,D], packed [Tk,Hkv,D] with cu_seqlens_k, paged [pages,page_size,Hkv,D]

@@ -94,7 +94,7 @@ TensorView view_of(const char* name, py::handle tensor) {
   view.defined = true;
   read_dtype(tensor, names, &view);
   view.device = device_of(tensor, names);
-  if (view.device == Device::kCpu) view.data = data_of(tensor);
+  if (view.device != Device::kOther) view.data = data_of(tensor);
   return view;
 }
 

@@ -19,15 +19,41 @@ namespace {
 
 thread_local fa::Plan last_plan;
 
-// Workspace for one call, alive while the kernels run.
-struct Workspace {
-  py::object tensor;
-  void* data = nullptr;
+// What Python does for calls of the NPU back end, see `set_npu_hooks`. Never released: used until
+// the interpreter ends.
+struct NpuHooks {
+  PyObject* workspace = nullptr;
+  PyObject* current_stream = nullptr;
+  PyObject* clear = nullptr;
+};
+NpuHooks npu_hooks;
 
-  Workspace(const py::object& allocate, int64_t bytes) {
-    if (bytes == 0) return;
-    tensor = allocate(bytes);
-    data = data_of(tensor);
+void set_npu_hooks(py::object workspace, py::object current_stream, py::object clear) {
+  npu_hooks = {workspace.release().ptr(), current_stream.release().ptr(), clear.release().ptr()};
+}
+
+// Workspace and stream of one call; the workspace is alive while the kernels run.
+struct Room {
+  py::object workspace;
+  fa::Execution execution;
+
+  Room(const py::object& allocate, const fa::Plan& plan) {
+    if (plan.workspace_bytes > 0) keep(allocate(plan.workspace_bytes));
+  }
+
+  // `q`: any tensor of the call, for its device.
+  Room(handle q, const fa::Plan& plan) {
+    if (plan.workspace_bytes > 0) {
+      keep(py::handle(npu_hooks.workspace)(q, plan.workspace_bytes));
+    }
+    py::object stream = py::handle(npu_hooks.current_stream)(q);
+    execution.stream = PyLong_AsVoidPtr(stream.ptr());
+  }
+
+ private:
+  void keep(py::object tensor) {
+    execution.workspace = data_of(tensor);
+    workspace = std::move(tensor);
   }
 };
 
@@ -82,11 +108,15 @@ void forward(handle q, handle k, handle v, handle qv, handle out, handle lse, ha
   fa::ForwardProblem problem;
   fa::Plan plan;
   check(fa::prepare_forward(call, &problem, &plan));
-  Workspace workspace(allocate, plan.workspace_bytes);
+  bool on_npu = plan.cores > 0;
+  Room room = on_npu ? Room(q, plan) : Room(allocate, plan);
+  if (plan.clear_outputs) py::handle(npu_hooks.clear)(out, lse, problem.geometry.empty_lse);
+  fa::Status status;
   {
     py::gil_scoped_release unlocked;
-    fa::run_forward(problem, plan, workspace.data);
+    status = fa::run_forward(problem, plan, room.execution);
   }
+  check(status);
   last_plan = plan;
 }
 
@@ -129,11 +159,13 @@ void backward(handle dout, handle q, handle k, handle v, handle qv, handle out, 
   fa::BackwardProblem problem;
   fa::Plan plan;
   check(fa::prepare_backward(call, &problem, &plan));
-  Workspace workspace(allocate, plan.workspace_bytes);
+  Room room(allocate, plan);
+  fa::Status status;
   {
     py::gil_scoped_release unlocked;
-    fa::run_backward(problem, plan, workspace.data);
+    status = fa::run_backward(problem, plan, room.execution);
   }
+  check(status);
   last_plan = plan;
 }
 
@@ -191,6 +223,9 @@ py::dict last_plan_as_dict() {
   plan["threads"] = last_plan.threads;
   plan["tasks"] = last_plan.tasks;
   plan["workspace_bytes"] = last_plan.workspace_bytes;
+  plan["kernel"] = last_plan.kernel;
+  plan["cores"] = last_plan.cores;
+  plan["heads_per_row_group"] = last_plan.heads_per_row_group;
   return plan;
 }
 
@@ -200,6 +235,9 @@ PYBIND11_MODULE(_C, m) {
   m.attr("CORE_VERSION") = fa::kCoreVersion;
   m.attr("ABI_VERSION") = fa::kAbiVersion;
   m.def("set_exceptions", &fa::bindings::set_exceptions);
+  m.def("set_npu_hooks", &set_npu_hooks);
+  m.def("backends", &fa::backend_states);
+  m.def("npu", &fa::npu_report);
   m.def("forward", &forward);
   m.def("backward", &backward);
   m.def("combine", &combine);

@@ -10,7 +10,7 @@ from .wheel import DISTRIBUTION, native, version
 
 
 def info() -> dict[str, str]:
-    """Returns versions, instruction sets and thread count, by name."""
+    """Returns versions, back ends, instruction sets, kernels and thread count, by name."""
     return {
         DISTRIBUTION: version,
         "core": f"{native.CORE_VERSION}, ABI {native.ABI_VERSION}",
@@ -19,7 +19,8 @@ def info() -> dict[str, str]:
         "machine": platform.machine(),
         "isa": f"{native.isa()} of {', '.join(native.isas())}",
         "threads": str(torch.get_num_threads()),
-        "backends": "cpu",
+        "backends": "; ".join(f"{name}: {why or 'ready'}" for name, why in native.backends()),
+        **{f"npu {name}": text for name, text in native.npu()},
         "mutant": native.mutant() or "none",
     }
 

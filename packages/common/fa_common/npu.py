@@ -1,19 +1,63 @@
-"""NPU implementations of the operators: none yet, so calls with NPU tensors are refused here."""
+"""Operators on NPU tensors, and what the native core needs from torch for them.
+
+The operators are those of `cpu`: the core finds the back end by the device of q, and by the
+environment variable FLASH_ATTN_NPU_BACKEND for tensors in host memory.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
+import torch
+from torch import Tensor
+
+from . import cpu
 from .errors import BackendUnavailable
+from .wheel import native
 
 
-def refuse(name: str) -> Callable[..., NoReturn]:
-    """Returns an implementation of operator `name` that names the reason."""
+def operator(name: str) -> Callable[..., Any]:
+    """Returns the implementation of operator `name` for NPU tensors."""
+    implementation: Callable[..., Any] = getattr(cpu, name)
 
-    def implementation(*_: Any) -> NoReturn:
-        raise BackendUnavailable(
-            f"{name}: got NPU tensors, expected CPU tensors (this build has no NPU backend)"
-        )
+    def call(*arguments: Any) -> Any:
+        refusal = dict(native.backends())["npu"]
+        if refusal:
+            raise BackendUnavailable(f"{name}: got NPU tensors, expected CPU tensors ({refusal})")
+        return implementation(*arguments)
 
-    return implementation
+    return call
+
+
+# By device and stream: calls of one stream follow each other, so they share their memory.
+_workspaces: dict[tuple[torch.device, int], Tensor] = {}
+
+
+def current_stream(tensor: Tensor) -> int:
+    """Handle of the stream that work with `tensor` goes to; 0 in host memory, where it is done at
+    once. The way to torch_npu's streams is not there yet."""
+    if tensor.is_cpu:
+        return 0
+    raise NotImplementedError("no way to the streams of torch_npu yet")
+
+
+def workspace(tensor: Tensor, nbytes: int) -> Tensor:
+    """Returns at least `nbytes` bytes on the device of `tensor`, kept for later calls."""
+    if tensor.is_cpu:  # simulated kernels of several threads must not share it
+        return torch.empty(nbytes, dtype=torch.uint8)
+    key = tensor.device, current_stream(tensor)
+    kept = _workspaces.get(key)
+    if kept is None or kept.numel() < nbytes:
+        kept = torch.empty(nbytes, dtype=torch.uint8, device=tensor.device)
+        _workspaces[key] = kept
+    return kept
+
+
+def clear(out: Tensor, lse: Tensor, empty_lse: float) -> None:
+    """Writes the results of rows that no sequence owns; kernels overwrite all others."""
+    out.zero_()
+    lse.fill_(empty_lse)
+
+
+native.set_npu_hooks(workspace, current_stream, clear)

@@ -28,7 +28,7 @@ def _define(schema: str) -> Callable[..., Any]:
     else:
         _library.define(schema)
     _library.impl(name, getattr(cpu, name), "CPU")
-    _library.impl(name, npu.refuse(name), "PrivateUse1")
+    _library.impl(name, npu.operator(name), "PrivateUse1")
     if hasattr(torch.library, "register_fake"):
         torch.library.register_fake(f"{NAMESPACE}::{name}", getattr(fakes, name), lib=_library)
     else:

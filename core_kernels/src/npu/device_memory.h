@@ -1,0 +1,18 @@
+#pragma once
+
+// The memory that a forward kernel may touch: what the tensors of the call span. The simulator
+// reports every access outside of it; a real device is not told.
+
+#include <vector>
+
+#include "fa/plan.h"
+#include "fa/problem.h"
+#include "npu/kernel_object.h"
+
+namespace fa::npu {
+
+// Ranges that overlap, such as q, k and v in one tensor, are one.
+std::vector<DeviceBuffer> forward_memory(const ForwardProblem& problem, const Plan& plan,
+                                         const void* workspace);
+
+}  // namespace fa::npu

@@ -1,0 +1,13 @@
+#pragma once
+
+// From a problem and its plan to what the forward kernel is told.
+
+#include "fa/plan.h"
+#include "fa/problem.h"
+#include "npu/kernel_args.h"
+
+namespace fa::npu {
+
+ForwardArgs forward_args(const ForwardProblem& problem, const Plan& plan, uint64_t workspace);
+
+}  // namespace fa::npu

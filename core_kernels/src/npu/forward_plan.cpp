@@ -1,0 +1,103 @@
+#include "npu/forward_plan.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+
+#include "npu/kernel_args.h"
+
+namespace fa::npu {
+namespace {
+
+constexpr int32_t kCores = 24;  // of the largest variant of the chip
+constexpr int32_t kRowUnit = 16;
+constexpr int32_t kMaxPackedHeads = 128;
+// Below this a task's products waste most of the cube.
+constexpr int32_t kFewestRows = 64;
+
+static_assert(sizeof(ForwardArgs) <= kArgsRoom);
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+int32_t bucket(const KernelEntry& entry) { return entry.head_dim + entry.value_dim; }
+
+// The kernel with the smallest bucket that takes the problem.
+const KernelEntry* pick_kernel(const ForwardProblem& problem, const KernelObject& object) {
+  const Geometry& g = problem.geometry;
+  const KernelEntry* best = nullptr;
+  for (int32_t i = 0; i < object.kernel_count; ++i) {
+    const KernelEntry& entry = object.kernels[i];
+    bool fits = entry.dtype == static_cast<int32_t>(problem.q_dtype) && entry.extras == 0 &&
+                entry.head_dim >= g.head_dim && entry.value_dim >= g.value_dim;
+    if (fits && (!best || bucket(entry) < bucket(*best))) best = &entry;
+  }
+  return best;
+}
+
+// Heads of a group beside each other: one pass over K and V serves them all. Where a head alone
+// fills the rows of a task nothing is won, and a causal mask would cut more tiles.
+int32_t packed_heads(const ForwardProblem& problem, int32_t max_rows) {
+  const Geometry& g = problem.geometry;
+  bool pack =
+      problem.options.pack_gqa != 0 && (problem.options.pack_gqa > 0 || g.max_q_len < max_rows);
+  int32_t heads = pack ? std::min({g.group, kMaxPackedHeads, max_rows}) : 1;
+  while (g.group % heads != 0) --heads;
+  return heads;
+}
+
+int64_t task_count(const Geometry& g, int32_t heads, int32_t rows) {
+  int64_t queries = std::max<int64_t>(1, rows / heads);
+  return int64_t{g.batch} * (g.q_heads / heads) * ceil_div(g.max_q_len, queries);
+}
+
+// The largest tasks that still give every core one.
+int32_t task_rows(const Geometry& g, int32_t heads, int32_t max_rows, int32_t cores) {
+  int32_t rows = max_rows;
+  int32_t fewest = std::max<int32_t>(kFewestRows, static_cast<int32_t>(ceil_div(heads, 16)) * 16);
+  while (rows / 2 >= fewest && rows / 2 % kRowUnit == 0 && task_count(g, heads, rows) < cores) {
+    rows /= 2;
+  }
+  return rows;
+}
+
+}  // namespace
+
+Status available_cores(int64_t margin, int32_t* cores) {
+  static const char* const given = std::getenv("FLASH_ATTN_NPU_CORES");
+  int64_t count = kCores;
+  if (given && *given) {
+    char* end = nullptr;
+    errno = 0;
+    count = std::strtoll(given, &end, 10);
+    FA_REQUIRE(errno == 0 && *end == '\0' && count >= 1 && count <= kCores,
+               "FLASH_ATTN_NPU_CORES: got ", given, ", expected 1 to ", kCores);
+  }
+  *cores = static_cast<int32_t>(std::max<int64_t>(1, count - std::min(margin, count)));
+  return {};
+}
+
+Status plan_forward(const ForwardProblem& problem, const KernelObject& object, Plan* plan) {
+  const Geometry& g = problem.geometry;
+  const KernelEntry* kernel = pick_kernel(problem, object);
+  if (!kernel) {
+    return not_supported("q: got ", dtype_name(problem.q_dtype), " with head dims ", g.head_dim,
+                         " and ", g.value_dim, ", for which this build has no NPU kernel");
+  }
+  int32_t cores = 0;
+  FA_RETURN_IF_ERROR(available_cores(problem.options.sm_margin, &cores));
+  plan->isa = object.toolchain;
+  plan->kernel = kernel->name;
+  plan->heads_per_row_group = packed_heads(problem, kernel->max_task_rows);
+  plan->pack_gqa = plan->heads_per_row_group > 1;
+  plan->rows_per_task = task_rows(g, plan->heads_per_row_group, kernel->max_task_rows, cores);
+  plan->longest_first = g.mask.window_right >= 0;
+  plan->splits = 1;
+  plan->clear_outputs = problem.packed_q || problem.lengths.seqused_q;
+  plan->tasks = task_count(g, plan->heads_per_row_group, plan->rows_per_task);
+  plan->cores = static_cast<int32_t>(std::min<int64_t>(cores, plan->tasks));
+  plan->workspace_bytes =
+      plan->tasks == 0 ? 0 : kArgsRoom + plan->cores * kernel->workspace_per_core;
+  return {};
+}
+
+}  // namespace fa::npu

@@ -1,0 +1,20 @@
+#pragma once
+
+// How a forward problem is put onto the cores. Follows from shapes, bounds and options alone.
+
+#include "fa/plan.h"
+#include "fa/problem.h"
+#include "fa/status.h"
+#include "npu/kernel_object.h"
+
+namespace fa::npu {
+
+// The workspace begins with room for the arguments of the kernel.
+inline constexpr int64_t kArgsRoom = 1024;
+
+// Cores to plan for: those of the chip, or FLASH_ATTN_NPU_CORES, less the margin.
+Status available_cores(int64_t margin, int32_t* cores);
+
+Status plan_forward(const ForwardProblem& problem, const KernelObject& object, Plan* plan);
+
+}  // namespace fa::npu

@@ -1,0 +1,64 @@
+#pragma once
+
+// The loadable object that holds the device kernels: what it exports, as plain data, so that the
+// host side and the object may come from different compilers. It is opened when the first call for
+// an NPU arrives, see loader.h.
+
+#include <cstdint>
+
+namespace fa::npu {
+
+// Raised whenever a struct of this file changes.
+inline constexpr uint32_t kKernelObjectAbi = 1;
+
+// One entry, and what its launch needs.
+struct KernelEntry {
+  const char* name;
+  int32_t dtype;          // fa::DType
+  int32_t head_dim;       // the largest it takes
+  int32_t value_dim;      // the largest it takes
+  int32_t extras;         // non-zero: rare work on the scores is compiled in
+  int32_t max_task_rows;  // rows (query, head) of a task
+  int32_t reserved;
+  int64_t workspace_per_core;  // bytes
+};
+
+// Memory that the kernel of a launch may touch. Only the simulator asks for it.
+struct DeviceBuffer {
+  const char* name;
+  uint64_t address;
+  int64_t bytes;
+  int32_t defined;  // 0: an output or workspace whose content means nothing yet
+  int32_t reserved;
+};
+
+struct LaunchRequest {
+  const char* kernel;
+  const void* args;  // in host memory
+  int64_t args_bytes;
+  uint64_t device_args;  // room for them on the device
+  void* stream;
+  const DeviceBuffer* buffers;
+  int32_t buffer_count;
+  int32_t cores;
+};
+
+// Outcomes of a launch; all but kLaunched come with a message.
+enum class LaunchOutcome : int32_t { kLaunched, kInvalid, kKernelDefect, kFailed };
+
+struct KernelObject {
+  uint32_t abi;
+  uint32_t forward_args_bytes;  // of ForwardArgs as the kernels know it
+  const char* toolchain;        // "simulator" or "bisheng"
+  const KernelEntry* kernels;
+  int32_t kernel_count;
+  int32_t reserved;
+  // Writes at most message_bytes, a final zero included. Never throws.
+  LaunchOutcome (*launch)(const LaunchRequest* request, char* message, int64_t message_bytes);
+};
+
+// The one symbol that the object exports.
+inline constexpr const char* kKernelObjectSymbol = "fa_npu_kernel_object";
+using KernelObjectFunction = const KernelObject* (*)();
+
+}  // namespace fa::npu

@@ -1,0 +1,9 @@
+#pragma once
+
+#include "registry/backend.h"
+
+namespace fa {
+
+extern const Backend kNpuBackend;
+
+}  // namespace fa

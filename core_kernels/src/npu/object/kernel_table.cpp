@@ -1,0 +1,34 @@
+#include "npu/object/kernel_table.h"
+
+#include "fa/dtype.h"
+#include "npu/kernels/buffers/workspace.h"
+#include "npu/kernels/config.h"
+
+namespace fa::npu {
+namespace {
+
+template <typename Config>
+constexpr KernelEntry entry(const char* name, DType dtype) {
+  return {name,
+          static_cast<int32_t>(dtype),
+          Config::kHeadDim,
+          Config::kValueDim,
+          Config::kExtras ? 1 : 0,
+          TaskRows<Config>::kCube,
+          0,
+          Workspace<Config>::kBytesPerCore};
+}
+
+// A line for each FA_FORWARD_KERNEL of ../kernels.
+constexpr KernelEntry kEntries[] = {
+    entry<KernelConfig<half, 128, 128, false>>("fa_forward_fp16_d128", DType::kFloat16),
+    entry<KernelConfig<half, 256, 256, false>>("fa_forward_fp16_d256", DType::kFloat16),
+    entry<KernelConfig<bfloat16_t, 128, 128, false>>("fa_forward_bf16_d128", DType::kBFloat16),
+    entry<KernelConfig<bfloat16_t, 256, 256, false>>("fa_forward_bf16_d256", DType::kBFloat16),
+};
+
+}  // namespace
+
+KernelTable kernel_table() { return {kEntries, sizeof(kEntries) / sizeof(kEntries[0])}; }
+
+}  // namespace fa::npu

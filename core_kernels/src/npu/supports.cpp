@@ -1,0 +1,71 @@
+#include "npu/supports.h"
+
+#include <limits>
+#include <string>
+
+namespace fa::npu {
+namespace {
+
+using Problem = ForwardProblem;
+
+std::string given(bool is) { return is ? "a tensor" : ""; }
+std::string above(double value, double limit) { return value > limit ? concat(value) : ""; }
+
+std::string wrong_dtype(const Problem& p) {
+  bool half = p.q_dtype == DType::kFloat16 || p.q_dtype == DType::kBFloat16;
+  return half ? "" : dtype_name(p.q_dtype);
+}
+
+std::string wide_head(const Problem& p) {
+  const Geometry& g = p.geometry;
+  return g.head_dim <= 256 && g.value_dim <= 256 ? "" : concat(g.head_dim, " and ", g.value_dim);
+}
+
+std::string many_pages(const Problem& p) {
+  constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
+  const PagedLayout& pages = p.paged;
+  bool fits = pages.num_pages <= kMost && pages.max_pages <= kMost && pages.page_size <= kMost;
+  return fits ? "" : concat(pages.num_pages, " pages of ", pages.page_size);
+}
+
+// What a call has that the kernels do not: the argument, what was passed ("" if it is fine), what
+// is supported. A feature that arrives loses its line here, and tests/npu_host its exclusion.
+struct Refusal {
+  const char* argument;
+  std::string (*passed)(const Problem&);
+  const char* supported;
+};
+
+constexpr Refusal kRefusals[] = {
+    {"q", wrong_dtype, "float16 and bfloat16 (the chip has no 8-bit floating point)"},
+    {"head dim", wide_head, "1 to 256 for keys and for values"},
+    {"page_table", many_pages, "pages that 32 bits can number"},
+    {"attention_chunk", [](const Problem& p) { return above(p.geometry.mask.attention_chunk, 0); },
+     "0 (off)"},
+    {"alibi_slopes", [](const Problem& p) { return given(p.geometry.alibi.data); }, "None"},
+    {"learnable_sink", [](const Problem& p) { return given(p.geometry.sink_values.data); }, "None"},
+    {"dropout_p", [](const Problem& p) { return above(p.geometry.dropout.p, 0); }, "0"},
+    {"S_dmask", [](const Problem& p) { return given(p.probs.defined); },
+     "a call that does not return it"},
+    {"qv", [](const Problem& p) { return given(p.qv.data); }, "None"},
+    {"k", [](const Problem& p) { return given(p.k_new.data); }, "None (no append to the cache)"},
+    {"rotary_cos", [](const Problem& p) { return given(p.rotary.dim > 0); }, "None"},
+    {"cache_leftpad", [](const Problem& p) { return given(p.lengths.leftpad); }, "None"},
+    {"cache_batch_idx", [](const Problem& p) { return given(p.lengths.batch_idx); }, "None"},
+    {"num_splits", [](const Problem& p) { return above(double(p.options.num_splits), 1); },
+     "1 and 0 (automatic)"},
+};
+
+}  // namespace
+
+Status supports_forward(const ForwardProblem& problem) {
+  for (const Refusal& refusal : kRefusals) {
+    std::string passed = refusal.passed(problem);
+    if (passed.empty()) continue;
+    return not_supported(refusal.argument, ": got ", passed,
+                         ", supported on NPUs: ", refusal.supported);
+  }
+  return {};
+}
+
+}  // namespace fa::npu
