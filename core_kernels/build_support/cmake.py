@@ -57,9 +57,12 @@ def compiler() -> list[str]:
 
 def definitions() -> list[str]:
     """CMake definitions that the core and the native module are built with."""
+    name = toolchain.selected()
+    catlass = [f"-DCATLASS_INCLUDE={toolchain.catlass_include()}"] if name == "simulator" else []
     return [
         "-DCMAKE_BUILD_TYPE=Release",
-        f"-DFA_NPU_TOOLCHAIN={toolchain.selected()}",
+        f"-DFA_NPU_TOOLCHAIN={name}",
+        *catlass,
         *shlex.split(os.environ.get("FLASH_ATTN_NPU_CMAKE_ARGS", "")),
     ]
 

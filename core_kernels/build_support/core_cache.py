@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from . import cmake
+from . import cmake, toolchain
 from .sources import digest, file_hashes
 from .workspace import build_directory, cache_directory, locked
 
@@ -18,7 +18,14 @@ _UNUSED_SECONDS = 30 * 24 * 3600
 
 def core_key() -> str:
     """Names the core that the present sources and configuration give."""
-    return digest(cmake.configuration(), file_hashes(CORE))
+    return digest(cmake.configuration(), *(file_hashes(tree) for tree in _trees()))
+
+
+def _trees() -> list[Path]:
+    """Folders whose files the core is made of."""
+    if toolchain.selected() != "simulator":
+        return [CORE]
+    return [CORE, toolchain.SIMULATOR, toolchain.catlass_include()]
 
 
 def installed_core(*, keep_objects: bool) -> Path:
@@ -37,7 +44,7 @@ def installed_core(*, keep_objects: bool) -> Path:
             cmake.log(f"core reused: {entry}")
         else:
             started = time.monotonic()
-            _build(entry, keep_objects=keep_objects)
+            _build(entry, key, keep_objects=keep_objects)
             if core_key() != key:
                 shutil.rmtree(entry)
                 raise SystemExit("the core's sources changed while it was built: build again")
@@ -47,14 +54,14 @@ def installed_core(*, keep_objects: bool) -> Path:
     return entry
 
 
-def _build(entry: Path, *, keep_objects: bool) -> None:
+def _build(entry: Path, key: str, *, keep_objects: bool) -> None:
     name = "core-objects-" + digest(cmake.configuration(), str(CORE))
     with (
-        build_directory(name, [CORE], keep=keep_objects) as build,
+        build_directory(name, _trees(), keep=keep_objects) as build,
         tempfile.TemporaryDirectory(prefix=f"{entry.name}.", dir=entry.parent) as staging,
     ):
         prefix = Path(staging) / "prefix"
-        cmake.build_and_install(CORE, build, prefix)
+        cmake.build_and_install(CORE, build, prefix, extra=[f"-DFA_BUILD_KEY={key}"])
         prefix.rename(entry)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 from .cmake import missing_tools
 from .core_cache import CORE
-from .native_module import build_native_module
+from .native_module import KERNELS, build_native_module
 from .sources import source_files
 
 
@@ -53,6 +54,7 @@ class CustomBuildHook(BuildHookInterface[Any]):
         """Called for `hatch clean`: removes what an editable install left beside the sources."""
         for module in self._source.glob("_C.*.so"):
             module.unlink()
+        shutil.rmtree(self._source / KERNELS, ignore_errors=True)
 
     def _carry_sources(self, force_include: dict[str, str]) -> None:
         carried = [
@@ -72,9 +74,11 @@ class CustomBuildHook(BuildHookInterface[Any]):
             build_native_module(self._common, self._source, package=self._package, keep=True)
             return
         self._staging = tempfile.TemporaryDirectory(prefix="flash-attn-npu-")
-        module = build_native_module(
+        module, kernels = build_native_module(
             self._common, Path(self._staging.name), package=self._package, keep=not self._is_sdist
         )
         stub = self._common / "bindings" / "_C.pyi"
         for path in (module, stub):
             build_data["force_include"][str(path)] = f"{self._package}/{path.name}"
+        for path in kernels:
+            build_data["force_include"][str(path)] = f"{self._package}/{KERNELS}/{path.name}"

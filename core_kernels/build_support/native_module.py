@@ -12,9 +12,28 @@ from .core_cache import installed_core
 from .sources import digest
 from .workspace import build_directory
 
+KERNELS = "_npu_kernels"  # as in core_kernels/src/npu/loader.cpp
 
-def build_native_module(common: Path, destination: Path, *, package: str, keep: bool) -> Path:
-    """Builds `_C` for this Python and puts it into `destination`.
+
+def copy_kernels(core: Path, destination: Path) -> list[Path]:
+    """Puts the kernel object of an installed core into `destination`, if it has one.
+
+    Returns:
+      Paths of the copies; the folder is theirs alone, what was in it is removed.
+    """
+    folder = destination / KERNELS
+    shutil.rmtree(folder, ignore_errors=True)
+    source = core / "lib" / "fa_npu_kernels"
+    if not source.is_dir():
+        return []
+    shutil.copytree(source, folder)
+    return sorted(folder.iterdir())
+
+
+def build_native_module(
+    common: Path, destination: Path, *, package: str, keep: bool
+) -> tuple[Path, list[Path]]:
+    """Builds `_C` for this Python and puts it into `destination`, with the kernels for NPUs.
 
     Args:
       common: folder with the bindings and their CMakeLists.txt.
@@ -22,7 +41,8 @@ def build_native_module(common: Path, destination: Path, *, package: str, keep: 
       package: import name; each package has its own build directory.
       keep: continue the last build of this checkout instead of starting afresh.
     Returns:
-      Path of the module file, whose name carries the Python version and platform.
+      Path of the module file, whose name carries the Python version and platform; paths of the
+      kernel object's files, none if no toolchain for NPUs was selected.
     Raises:
       SystemExit: a tool is missing or the build fails.
     """
@@ -50,4 +70,4 @@ def build_native_module(common: Path, destination: Path, *, package: str, keep: 
         module = destination / filename
         module.unlink(missing_ok=True)  # a process that runs with the old file keeps it
         shutil.copy2(build / "installed" / filename, module)
-    return module
+    return module, copy_kernels(core, destination)

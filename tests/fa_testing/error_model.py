@@ -43,17 +43,25 @@ class Precision:
       out: dtype of the results. saved: dtype of the output that the backward pass reads again.
       p: unit roundoff of P and dS as fed to the matrix products (2^-24 where they stay fp32).
       p_tiny: probabilities below it may be lost.
+      tanh_by_exp: softcap's tanh(x) is 1 - 2 / (exp(2x) + 1), exact near 1 and not near 0.
     """
 
     out: torch.dtype
     saved: torch.dtype
     p: float = U32
     p_tiny: float = FLUSH
+    tanh_by_exp: bool = False
 
     @staticmethod
     def of(dtype: torch.dtype) -> Precision:
         """fp32 inside, results in `dtype`: what the CPU kernels promise."""
         return Precision(dtype, dtype)
+
+    @staticmethod
+    def of_npu(dtype: torch.dtype) -> Precision:
+        """What the NPU kernels promise: fp32 inside, but the matrix unit takes P in `dtype`."""
+        p, tiny = UNIT_ROUNDOFF[dtype], HALF_SUBNORMAL[dtype]
+        return Precision(dtype, dtype, p, tiny, tanh_by_exp=True)
 
 
 def rounding(dtype: torch.dtype, x: Tensor) -> Tensor:
@@ -72,7 +80,9 @@ class ForwardError:
     saved: Tensor  # of the output as the backward pass reads it
 
 
-def score_error(a: Attention, shift: Tensor | None, q_error: Tensor | None) -> Tensor:
+def score_error(
+    a: Attention, precision: Precision, shift: Tensor | None, q_error: Tensor | None
+) -> Tensor:
     """Absolute error of each score before exp, [H, n, m].
 
     C = scale * sum|q||k| (+ sum|qv||v|) is the magnitude of the products. One unit each for the
@@ -91,6 +101,10 @@ def score_error(a: Attention, shift: Tensor | None, q_error: Tensor | None) -> T
     if a.tanh is not None:
         # tanh compresses the incoming error by its slope and adds its own four units.
         error = error * (1.0 - a.tanh**2) + 4.0 * U32 * a.scoring.softcap * a.tanh.abs()
+        if precision.tanh_by_exp:
+            # f = 2 / (exp + 1): exp and its argument move it by less than a unit of 1; the sum, the
+            # quotient and the product with the cap by a unit of f each.
+            error = error + U32 * a.scoring.softcap * (1.0 + 3.0 * (1.0 - a.tanh))
     if a.scoring.alibi is not None:
         slope = a.scoring.alibi[:, None, None]
         bias = slope * alibi_distance(*a.seen.shape)
@@ -107,7 +121,7 @@ def forward_error(
     q_error: Tensor | None = None,
 ) -> ForwardError:
     """`shift` [H, n] is what the API adds to the LSE (v2 ALiBi)."""
-    scores = score_error(a, shift, q_error)
+    scores = score_error(a, precision, shift, q_error)
     count = a.seen.sum(1).double()
     reported = finite(a.lse) if shift is None else finite(a.lse) + shift.abs()
     worst = scores.amax(2) if scores.shape[2] else torch.zeros_like(a.lse)

@@ -10,7 +10,7 @@ from torch import Tensor
 from fa_testing.backends import Outcome
 from fa_testing.case import Case
 from fa_testing.compare import Mismatch, compare
-from fa_testing.error_model import MARGIN, U32, rounding, score_error
+from fa_testing.error_model import MARGIN, U32, Precision, rounding, score_error
 from fa_testing.expected import Expected, Target
 from fa_testing.oracle import Attention, combine
 
@@ -20,7 +20,7 @@ def probs_target(a: Attention, dtype: torch.dtype) -> Target:
     top = a.scores.amax(2, keepdim=True) if a.scores.shape[2] else a.scores.sum(2, keepdim=True)
     size = torch.exp(a.scores - top.masked_fill(top == -math.inf, 0.0))
     assert a.scoring.keep is not None
-    error = score_error(a, None, None)
+    error = score_error(a, Precision.of(dtype), None, None)
     worst = 2.0 * error.amax(2, keepdim=True) if error.shape[2] else error
     bound = MARGIN * (size * (worst + 4.0 * U32) + rounding(dtype, size))
     return Target(torch.where(a.scoring.keep, size, -size), bound)
