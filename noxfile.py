@@ -6,12 +6,14 @@ and kept below build/. torch is shared between sessions too, one folder per Pyth
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from collections.abc import Iterator
 from pathlib import Path
 
 import nox
@@ -19,7 +21,7 @@ import nox
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "core_kernels"))
 
-from build_support import cmake, sources  # noqa: E402
+from build_support import cmake, sources, toolchain  # noqa: E402
 
 BUILD = ROOT / "build"
 GROUPS = nox.project.load_toml(ROOT / "pyproject.toml")
@@ -35,7 +37,7 @@ IMPORTS = {"v2": "flash_attn", "v3": "flash_attn_interface"}
 # are marked `once`.
 MAIN = f"{sys.version_info[0]}.{sys.version_info[1]}"
 # What is not asked of one wheel under one torch: other sessions', and the other wheel's.
-_FOLDERS = ("clients", "docs", "lint", "npu", "packaging", "simulator")
+_FOLDERS = ("clients", "docs", "lint", "npu", "npu_host", "packaging", "simulator")
 _OTHERS = tuple(f"--ignore=tests/{name}" for name in _FOLDERS)
 # Versions of transformers and what is tested with each: the newest that takes a `kernels` which
 # there is, so that both ways into it run; the newest; the last of the fourth generation, which
@@ -86,6 +88,7 @@ nox.options.sessions = [
     "docs",
     "packaging",
     "sim",
+    "npu",
     *(f"test-{v}" for v in TORCH),
     "compat",
 ]
@@ -131,6 +134,8 @@ def _wheel(session: nox.Session, which: str) -> Path:
     """The wheel file for the session's Python; built if its sources changed since the last time."""
     package = ROOT / "packages" / {**WHEELS, "compat": COMPAT}[which]
     trees = [ROOT / "core_kernels", ROOT / "packages/common", package]
+    if toolchain.selected() == "simulator":
+        trees += [ROOT / "simulator", toolchain.catlass_include()]
     hashes = (sources.file_hashes(tree, all_files=True) for tree in trees)
     stamp = sources.digest(cmake.configuration(), *hashes)
     folder = BUILD / "wheels" / f"python{_python(session)}" / f"{which}-{stamp}"
@@ -146,6 +151,22 @@ def _wheel(session: nox.Session, which: str) -> Path:
     (wheel,) = folder.glob("*.whl")
     session.log(f"{wheel.name} sha256 {hashlib.sha256(wheel.read_bytes()).hexdigest()}")
     return wheel
+
+
+@contextlib.contextmanager
+def _environment(**variables: str) -> Iterator[None]:
+    """Environment variables that builds read, for the wheels that are built meanwhile."""
+    before = {name: os.environ.pop(name, None) for name in variables}
+    os.environ.update(variables)
+    cmake.configuration.cache_clear()
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
+        cmake.configuration.cache_clear()
 
 
 def _install_wheels(session: nox.Session, *names: str) -> None:
@@ -178,6 +199,8 @@ def _pytest(session: nox.Session, *arguments: str, env: dict[str, str] | None = 
 @nox.session(python=list(TORCH))
 def build(session: nox.Session) -> None:
     """Builds all wheels and sdists into dist/."""
+    if toolchain.selected() == "simulator":
+        session.error("wheels with simulated kernels are for development, never for dist/")
     target = ROOT / "dist"
     target.mkdir(exist_ok=True)
     for name in (*WHEELS, "compat"):
@@ -265,12 +288,9 @@ def sanitize(session: nox.Session) -> None:
     """The smoke tests on a core built with the address and undefined-behaviour sanitizers."""
     flags = "-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"
     arguments = f"-DCMAKE_BUILD_TYPE=RelWithDebInfo '-DCMAKE_CXX_FLAGS={flags}'"
-    os.environ["FLASH_ATTN_NPU_CMAKE_ARGS"] = arguments
-    cmake.configuration.cache_clear()
     _share_torch(session)
-    wheels = [str(_wheel(session, name)) for name in WHEELS]
-    del os.environ["FLASH_ATTN_NPU_CMAKE_ARGS"]
-    cmake.configuration.cache_clear()
+    with _environment(FLASH_ATTN_NPU_CMAKE_ARGS=arguments):
+        wheels = [str(_wheel(session, name)) for name in WHEELS]
     session.install("--no-deps", "--force-reinstall", *wheels)
     library = session.run("c++", "-print-file-name=libasan.so", silent=True, external=True)
     env = {
@@ -304,6 +324,21 @@ def _simulator(session: nox.Session, folder: str, env: dict[str, str] | None = N
 def sim(session: nox.Session) -> None:
     """Builds the simulator, fetches CATLASS, runs kernels on it; arguments go to pytest."""
     _simulator(session, "sim")
+
+
+@nox.session
+def npu(session: nox.Session) -> None:
+    """Both wheels with simulated NPU kernels against the oracle; arguments go to pytest.
+
+    `./dev npu --npu-cases=6000` runs more than the usual 800 cases.
+    """
+    _share_torch(session)
+    session.install(*_group("catlass"), *cmake.missing_tools())
+    session.run("python", "third_party/catlass.py", silent=True)
+    with _environment(FA_NPU_TOOLCHAIN="simulator"):
+        wheels = [str(_wheel(session, name)) for name in WHEELS]
+    session.install("--no-deps", "--force-reinstall", *wheels)
+    _pytest(session, "tests/npu_host", env={"FLASH_ATTN_NPU_BACKEND": "npu"})
 
 
 @nox.session(name="sim-clang")

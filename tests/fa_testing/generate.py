@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
 from typing import Any
 
 from fa_testing.case import Case
-from fa_testing.grammar import Choice, generate_choices
+from fa_testing.grammar import Choice, Rule, generate_choices
 
 # Products b * hq * sq * skv * (d + dv) above this are shrunk: the oracle stays a few milliseconds.
 WORK_LIMIT = 4_000_000
@@ -15,10 +16,31 @@ TILE_EDGES = (15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129)
 DIMS = {"one": (1, 1), "odd": (2, 63), "eights": (1, 8), "large": (65, 256), "huge": (257, 512)}
 
 
-def pick_length(rng: random.Random, level: str) -> int:
-    if level == "tile":
-        return rng.choice(TILE_EDGES)
-    return rng.randint(*MAX_LEN["ragged" if level.startswith("ragged") else level])
+@dataclass(frozen=True)
+class Sizes:
+    """How large the levels of the grammar are.
+
+    Attributes:
+      long: range of the level `long`, keys only.
+      tile_edges: lengths around the ends of tiles.
+      widest: the largest head dim and value dim.
+      work: products b * hq * sq * skv * (d + dv) above it are shrunk.
+    """
+
+    long: tuple[int, int] = MAX_LEN["long"]
+    tile_edges: tuple[int, ...] = TILE_EDGES
+    widest: int = 512
+    work: int = WORK_LIMIT
+
+    def length(self, rng: random.Random, level: str) -> int:
+        if level == "tile":
+            return rng.choice(self.tile_edges)
+        if level == "long":
+            return rng.randint(*self.long)
+        return rng.randint(*MAX_LEN["ragged" if level.startswith("ragged") else level])
+
+
+USUAL = Sizes()
 
 
 def pick_dim(rng: random.Random, level: str) -> int:
@@ -40,15 +62,15 @@ def ragged(rng: random.Random, b: int, longest: int, zeros: bool) -> tuple[int, 
     return tuple(lens)
 
 
-def lengths(rng: random.Random, level: str, b: int) -> tuple[int, ...]:
+def lengths(rng: random.Random, level: str, b: int, sizes: Sizes) -> tuple[int, ...]:
     """Lengths of b sequences of one side."""
-    longest = pick_length(rng, level)
+    longest = sizes.length(rng, level)
     if level.startswith("ragged"):
         return ragged(rng, b, longest, zeros=level == "ragged_zeros")
     return (longest,) * b
 
 
-def pick_shape(rng: random.Random, choice: Choice) -> dict[str, Any]:
+def pick_shape(rng: random.Random, choice: Choice, sizes: Sizes) -> dict[str, Any]:
     b = {"one": 1, "many": rng.randint(2, 4), "none": 0}[choice["batch"]]
     hkv = 1 if choice["heads"] == "mqa" else rng.randint(1, 3)
     group = 1 if choice["heads"] == "mha" else rng.randint(2, 4)
@@ -59,21 +81,21 @@ def pick_shape(rng: random.Random, choice: Choice) -> dict[str, Any]:
         "hkv": hkv,
         "hq": hkv * group,
         "d": d,
-        "dv": other if choice["value_dim"] == "other" else 0,
+        "dv": (other - 1) % sizes.widest + 1 if choice["value_dim"] == "other" else 0,
     }
 
 
-def pick_lengths(rng: random.Random, choice: Choice, b: int) -> dict[str, Any]:
+def pick_lengths(rng: random.Random, choice: Choice, b: int, sizes: Sizes) -> dict[str, Any]:
     """sq, skv and the ragged lengths; for caches skv is the row's capacity."""
-    q = lengths(rng, choice["q_len"], b)
+    q = lengths(rng, choice["q_len"], b, sizes)
     if choice["kv_len"] == "same":
         kv = (max(q),) * b if choice["cache_seqlens"] == "int" and b else q
     elif choice["kv_len"].startswith("ragged"):
-        kv = lengths(rng, choice["kv_len"], b)
+        kv = lengths(rng, choice["kv_len"], b, sizes)
     else:
-        kv = (pick_length(rng, choice["kv_len"]),) * b
-    sq = max(q, default=pick_length(rng, "short"))
-    skv = max(kv, default=pick_length(rng, "short"))
+        kv = (sizes.length(rng, choice["kv_len"]),) * b
+    sq = max(q, default=sizes.length(rng, "short"))
+    skv = max(kv, default=sizes.length(rng, "short"))
     if choice["kv_len"] == "same":
         skv = sq
     values: dict[str, Any] = {"sq": sq, "skv": skv}
@@ -193,11 +215,11 @@ def work(case: Case) -> int:
     return max(case.b, 1) * case.hq * case.sq * case.skv * (case.d + case.value_dim)
 
 
-def expand(rng: random.Random, api: int, choice: Choice) -> Case:
+def expand(rng: random.Random, api: int, choice: Choice, sizes: Sizes = USUAL) -> Case:
     """A concrete case of `choice`; draws again while the oracle would take too long."""
     for attempt in range(100):
-        values = pick_shape(rng, choice)
-        values |= pick_lengths(rng, choice, values["b"])
+        values = pick_shape(rng, choice, sizes)
+        values |= pick_lengths(rng, choice, values["b"], sizes)
         values |= pick_used(rng, values, choice)
         values |= pick_cache(rng, choice, values)
         values |= pick_rotary(rng, choice, values["d"])
@@ -212,12 +234,15 @@ def expand(rng: random.Random, api: int, choice: Choice) -> Case:
             seed=rng.randrange(10**6),
             **values,
         )
-        if work(case) <= WORK_LIMIT * (1 + attempt):
+        if work(case) <= sizes.work * (1 + attempt):
             break
     return case
 
 
-def generate_cases(api: int, count: int, seed: int) -> list[Case]:
+def generate_cases(
+    api: int, count: int, seed: int, more: tuple[Rule, ...] = (), sizes: Sizes = USUAL
+) -> list[Case]:
     """At least `count` cases that cover all possible pairs; the same for the same arguments."""
     rng = random.Random(f"cases-{api}-{seed}")
-    return [expand(rng, api, choice) for choice in generate_choices(api, count, seed)]
+    choices = generate_choices(api, count, seed, more)
+    return [expand(rng, api, choice, sizes) for choice in choices]

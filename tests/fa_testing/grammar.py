@@ -279,9 +279,9 @@ def all_pairs(api: int) -> list[Pair]:
     ]
 
 
-def possible_pairs(api: int, rng: random.Random) -> set[Pair]:
-    """Pairs that some complete choice contains."""
-    rules = rules_of(api)
+def possible_pairs(api: int, rng: random.Random, more: tuple[Rule, ...] = ()) -> set[Pair]:
+    """Pairs that some complete choice contains; `more` are rules of a back end."""
+    rules = [*rules_of(api), *more]
     found: set[Pair] = set()
     for pair in all_pairs(api):
         if pair not in found:
@@ -301,13 +301,14 @@ def substantial(rng: random.Random, api: int, wanted: Choice, rules: list[Rule])
     return complete(rng, api, wanted, [*rules, *avoid])
 
 
-def generate_choices(api: int, count: int, seed: int) -> list[Choice]:
+def generate_choices(api: int, count: int, seed: int, more: tuple[Rule, ...] = ()) -> list[Choice]:
     """`count` choices that together contain every possible pair; more only if count is too small.
 
-    Half of the budget is random; the rest is aimed at pairs that have not occurred yet.
+    Half of the budget is random; the rest is aimed at pairs that have not occurred yet. `more` are
+    rules of a back end.
     """
     rng = random.Random(f"{api}-{seed}")
-    rules = rules_of(api)
+    rules = [*rules_of(api), *more]
     choices: list[Choice] = []
     covered: set[Pair] = set()
 

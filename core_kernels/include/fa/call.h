@@ -102,6 +102,7 @@ struct MetadataCall {
   MaskOptions mask;
   bool has_softcap;
   PlanOptions options;
+  Device device = Device::kCpu;  // that the calls will be for
 };
 
 }  // namespace fa

@@ -49,6 +49,11 @@ Status run_cpu_backward(const BackwardProblem& problem, const Plan& plan,
   return {};
 }
 
+int32_t choose_cpu_splits(const MetadataCall& call) {
+  return choose_splits(call.batch, call.max_seqlen_q, call.max_seqlen_k, call.q_heads,
+                       call.kv_heads, call.head_dim, call.value_dim);
+}
+
 Status check_combine(const CombineCall& call) {
   const TensorView& o = call.out_partial;
   FA_RETURN_IF_ERROR(check_dtype("out_partial", o, {DType::kFloat32}));
@@ -108,7 +113,8 @@ const Backend kCpuBackend = {"cpu",
                              run_cpu_forward,
                              plan_cpu_backward,
                              run_cpu_backward,
-                             run_cpu_combine};
+                             run_cpu_combine,
+                             choose_cpu_splits};
 
 std::string cpu_isa() { return cpu::microkernels().name; }
 

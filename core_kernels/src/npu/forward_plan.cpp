@@ -63,7 +63,7 @@ int32_t task_rows(const Geometry& g, int32_t heads, int32_t max_rows, int32_t co
 }  // namespace
 
 Status available_cores(int64_t margin, int32_t* cores) {
-  static const char* const given = std::getenv("FLASH_ATTN_NPU_CORES");
+  const char* given = std::getenv("FLASH_ATTN_NPU_CORES");
   int64_t count = kCores;
   if (given && *given) {
     char* end = nullptr;

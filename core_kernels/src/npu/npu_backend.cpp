@@ -66,11 +66,16 @@ Status run_npu_forward(const ForwardProblem& problem, const Plan& plan,
   return npu::launch(*object, launch);
 }
 
+int32_t choose_splits(const MetadataCall&) { return 1; }
+
 }  // namespace
 
 const Backend kNpuBackend = {
-    "npu",   takes,   value_use, npu::supports_forward, plan_npu_forward, run_npu_forward,
-    nullptr, nullptr, nullptr};
+    "npu",        takes, value_use, npu::supports_forward, plan_npu_forward, run_npu_forward,
+    nullptr,  // plan_backward
+    nullptr,  // run_backward
+    nullptr,  // combine
+    choose_splits};
 
 std::vector<std::pair<std::string, std::string>> npu_report() {
   const npu::KernelObject* object = nullptr;

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "fa/attention.h"
+#include "plan/plan.h"
 #include "problem/checks.h"
 
 namespace fa {
@@ -20,7 +20,7 @@ int32_t at_most_int32(int64_t value) {
 
 }  // namespace
 
-Status make_metadata(const MetadataCall& call, std::vector<int32_t>* metadata) {
+Status plan_metadata(const MetadataCall& call, SplitChoice choose, std::vector<int32_t>* metadata) {
   FA_REQUIRE(call.batch >= 0 && call.max_seqlen_q >= 0 && call.max_seqlen_k >= 0,
              "get_scheduler_metadata: got batch_size ", call.batch, ", max_seqlen_q ",
              call.max_seqlen_q, ", max_seqlen_k ", call.max_seqlen_k, ", expected values >= 0");
@@ -39,10 +39,7 @@ Status make_metadata(const MetadataCall& call, std::vector<int32_t>* metadata) {
   FA_REQUIRE(call.mask.attention_chunk >= 0, "attention_chunk: got ", call.mask.attention_chunk,
              ", expected >= 0");
   int64_t splits = call.options.num_splits;
-  if (splits == 0) {
-    splits = choose_splits(call.batch, call.max_seqlen_q, call.max_seqlen_k, call.q_heads,
-                           call.kv_heads, call.head_dim, call.value_dim);
-  }
+  if (splits == 0) splits = choose(call);
   int64_t right = call.mask.causal ? 0 : call.mask.window_right;
   *metadata = {MetadataForm::kMagicValue,
                static_cast<int32_t>(call.batch),

@@ -1,7 +1,12 @@
 #pragma once
 
+#include <cstdint>
+#include <vector>
+
+#include "fa/call.h"
 #include "fa/plan.h"
 #include "fa/problem.h"
+#include "fa/status.h"
 
 namespace fa {
 
@@ -34,6 +39,10 @@ int64_t padded_rows(const Geometry& geometry, int32_t strip);
 
 BackwardWorkspace backward_workspace(const BackwardProblem& problem, const Plan& plan,
                                      int32_t strip);
+
+// The values of a v3 plan; `choose` is asked if the call leaves the split count open.
+using SplitChoice = int32_t (*)(const MetadataCall& call);
+Status plan_metadata(const MetadataCall& call, SplitChoice choose, std::vector<int32_t>* metadata);
 
 void plan_forward(const ForwardProblem& problem, Plan* plan);
 void plan_backward(const BackwardProblem& problem, int32_t strip, Plan* plan);

@@ -31,6 +31,8 @@ struct Backend {
   Status (*run_backward)(const BackwardProblem& problem, const Plan& plan,
                          const Execution& execution);
   Status (*combine)(const CombineCall& call);
+  // Of a plan made for many calls, where the caller leaves the number open.
+  int32_t (*choose_splits)(const MetadataCall& call);
 };
 
 extern const Backend kCpuBackend;

@@ -1,10 +1,10 @@
 // The public entry points: pick the first back end that accepts, normalise, plan, run.
 
 #include <cstdlib>
-#include <cstring>
 
 #include "fa/attention.h"
 #include "npu/npu_backend.h"
+#include "plan/plan.h"
 #include "problem/normalize.h"
 #include "registry/backend.h"
 
@@ -97,6 +97,12 @@ Status combine(const CombineCall& call) {
   FA_RETURN_IF_ERROR(pick_backend(call.out_partial.device, &backend));
   if (!backend->combine) return missing(*backend, "combine");
   return backend->combine(call);
+}
+
+Status make_metadata(const MetadataCall& call, std::vector<int32_t>* metadata) {
+  const Backend* backend = nullptr;
+  FA_RETURN_IF_ERROR(pick_backend(call.device, &backend));
+  return plan_metadata(call, backend->choose_splits, metadata);
 }
 
 std::vector<std::pair<std::string, std::string>> backend_states() {

@@ -238,6 +238,7 @@ def scheduler_metadata(
     num_splits: int,
     pack_gqa: int,
     sm_margin: int,
+    on_npu: bool,
 ) -> Sequence[int]:
     """A plan as int32 values, checked against the call that it is used with."""
 

@@ -201,13 +201,14 @@ std::vector<int32_t> scheduler_metadata(int64_t batch, int64_t max_seqlen_q, int
                                         int64_t page_size, bool causal, int64_t window_left,
                                         int64_t window_right, int64_t attention_chunk,
                                         bool has_softcap, int64_t num_splits, int pack_gqa,
-                                        int64_t sm_margin) {
+                                        int64_t sm_margin, bool on_npu) {
   fa::MetadataCall call = {batch,        max_seqlen_q,
                            max_seqlen_k, q_heads,
                            kv_heads,     head_dim,
                            value_dim,    dtype_from_name(dtype_name),
                            page_size,    {causal, window_left, window_right, attention_chunk},
                            has_softcap,  {num_splits, pack_gqa, sm_margin, 1, true}};
+  if (on_npu) call.device = fa::Device::kNpu;
   std::vector<int32_t> metadata;
   check(fa::make_metadata(call, &metadata));
   return metadata;

@@ -397,17 +397,19 @@ def plan_values(
     num_splits: int,
     pack_gqa: int,
     sm_margin: int,
+    on_npu: bool = False,
 ) -> list[int]:
     """Values of a plan, which follow from sizes and options alone."""
     # fmt: off
     return list(native.scheduler_metadata(
         batch, max_seqlen_q, max_seqlen_k, q_heads, kv_heads, head_dim, value_dim, dtype,
         page_size, causal, window_left, window_right, attention_chunk, has_softcap,
-        num_splits, pack_gqa, sm_margin,
+        num_splits, pack_gqa, sm_margin, on_npu,
     ))
     # fmt: on
 
 
 def scheduler_metadata(cache_seqlens: Tensor, *arguments: Any) -> Tensor:
     """A plan as int32 values on the device of `cache_seqlens`; arguments of `plan_values`."""
-    return cache_seqlens.new_tensor(plan_values(*arguments), dtype=torch.int32)
+    on_npu = cache_seqlens.device.type == "npu"
+    return cache_seqlens.new_tensor(plan_values(*arguments, on_npu), dtype=torch.int32)

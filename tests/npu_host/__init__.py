@@ -1,0 +1,1 @@
+"""The NPU back end through the public functions of both wheels, on the simulator."""

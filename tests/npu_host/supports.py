@@ -1,0 +1,68 @@
+"""What the NPU back end supports, in the words of the grammar: the one place that a new feature
+changes here. core_kernels/src/npu/supports.cpp says the same in the words of the arguments.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from fa_testing.generate import Sizes
+from fa_testing.grammar import FEATURES, Rule, other
+
+# Levels that are generated; a feature without a line here has all of them.
+NPU_SUPPORTS: dict[str, tuple[str, ...]] = {
+    "direction": ("fwd",),
+    "dtype": ("fp16", "bf16"),
+    "head_dim": ("one", "odd", "eights", "large"),
+    "chunk": ("off",),
+    "alibi": ("off",),
+    "sink": ("off",),
+    "dropout": ("off",),
+    "qv": ("off",),
+    "descale": ("off",),
+    "leftpad": ("off",),
+    "batch_idx": ("off",),
+    "append": ("off",),
+    "rotary": ("off",),
+    "splits": ("one", "auto"),
+}
+
+RULES = tuple(
+    Rule({feature: other(feature, *levels)}, "the NPU back end refuses it")
+    for feature, levels in NPU_SUPPORTS.items()
+    if set(levels) != set(FEATURES[feature])
+)
+
+# Keys over the ends of stacks of 512, queries over those of tasks of 128 and 256 rows.
+SIZES = Sizes(
+    long=(500, 1100),
+    tile_edges=(15, 16, 17, 63, 64, 65, 127, 128, 129, 255, 256, 257),
+    widest=256,
+    work=12_000_000,
+)
+
+
+class Refused(NamedTuple):
+    """A case line that raises NotSupported, and a word of the message."""
+
+    line: str
+    word: str
+
+
+REFUSED = (
+    Refused("fwd v2.func b=1 sq=4 skv=8", "float32"),
+    Refused("fwd v3.func b=1 sq=4 skv=8 dt=fp8", "float8_e4m3fn"),
+    Refused("fwd v2.func b=1 sq=4 skv=8 d=257 dt=fp16", "head dim"),
+    Refused("fwd v3.func b=1 sq=4 skv=8 d=8 dv=512 dt=bf16", "head dim"),
+    Refused("fwd v3.func b=1 sq=4 skv=8 dt=fp16 chunk=4", "attention_chunk"),
+    Refused("fwd v2.func b=1 sq=4 skv=8 dt=fp16 alibi=head", "alibi_slopes"),
+    Refused("fwd v2.func b=1 sq=4 skv=8 dt=fp16 sink", "learnable_sink"),
+    Refused("fwd v2.func b=1 sq=4 skv=8 dt=fp16 dropout=0.1", "dropout_p"),
+    Refused("fwd v3.func b=1 sq=4 skv=8 dt=fp16 qv", "qv"),
+    Refused("fwd v2.kvcache b=1 sq=4 skv=9 dt=fp16 kv_lens=8 new=1", "k"),
+    Refused("fwd v2.kvcache b=1 sq=4 skv=8 dt=fp16 kv_lens=8 leftpad=2", "cache_leftpad"),
+    Refused("fwd v3.kvcache b=1 sq=4 skv=8 dt=fp16 kv_lens=8 batch_idx rows=2", "cache_batch_idx"),
+    Refused("fwd v3.func b=1 sq=4 skv=8 dt=fp16 splits=2", "num_splits"),
+    Refused("bwd v2.func b=1 sq=4 skv=8 dt=fp16", "backward"),
+    Refused("bwd v3.func b=1 sq=4 skv=8 dt=bf16", "backward"),
+)
