@@ -152,3 +152,37 @@ def test_report_names_what_matters(wheel: Wheel) -> None:
     assert facts["torch"] == torch.__version__
     assert facts["threads"] == str(torch.get_num_threads())
     assert info.report().count("\n") == len(facts) - 1
+
+
+def in_process(wheel: Wheel, choice: str) -> str:
+    """What a small call prints in a process with FLASH_ATTN_NPU_BACKEND=choice."""
+    code = (
+        f"import torch, {wheel.name} as m; x = torch.ones(1, 2, 1, 8)\n"
+        "try: print(m.flash_attn_func(x, x, x).sum().item())\n"
+        "except m.FlashAttnError as error: print(type(error).__name__, error)"
+    )
+    environment = os.environ | {"FLASH_ATTN_NPU_BACKEND": choice}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False
+    )
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("choice", ["", "auto", "cpu"])
+def test_the_cpu_is_the_usual_back_end(wheel: Wheel, choice: str) -> None:
+    assert in_process(wheel, choice) == "16.0\n"
+
+
+def test_a_back_end_that_does_not_exist(wheel: Wheel) -> None:
+    message = "InvalidArgument FLASH_ATTN_NPU_BACKEND: got gpu, expected auto, cpu or npu\n"
+    assert in_process(wheel, "gpu") == message
+
+
+def test_a_build_without_npu_kernels_names_the_reason(wheel: Wheel) -> None:
+    native = importlib.import_module(f"{wheel.name}._C")
+    if dict(native.npu())["toolchain"] != "none":
+        pytest.skip("this wheel has NPU kernels")
+    text = in_process(wheel, "npu")
+    assert text.startswith("BackendUnavailable no back end takes this call (npu: "), text
+    assert "this build has no NPU kernels" in text
+    assert "cpu: FLASH_ATTN_NPU_BACKEND is npu" in text

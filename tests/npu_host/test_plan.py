@@ -27,10 +27,10 @@ def plan(wheel: Wheel) -> dict[str, Any]:
 
 def test_lengths_do_not_change_a_plan(wheel: Wheel, machine: Machine) -> None:
     machine.use(cores=5)
-    q, kv = half(60, 4, 32), half(300, 2, 32)
+    q, kv = half(800, 4, 32), half(300, 2, 32)
     plans = []
-    for starts, key_starts in (((0, 30, 60), (0, 150, 300)), ((0, 1, 2), (0, 0, 3))):
-        wheel.module.flash_attn_varlen_func(q, kv, kv, int32(*starts), int32(*key_starts), 40, 200)
+    for starts, key_starts in (((0, 300, 800), (0, 150, 300)), ((0, 1, 2), (0, 0, 3))):
+        wheel.module.flash_attn_varlen_func(q, kv, kv, int32(*starts), int32(*key_starts), 600, 200)
         plans.append(plan(wheel))
     assert plans[0] == plans[1]
 
