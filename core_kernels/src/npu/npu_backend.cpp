@@ -85,7 +85,8 @@ std::vector<std::pair<std::string, std::string>> npu_report() {
   for (int32_t i = 0; i < object->kernel_count; ++i) {
     kernels += concat(kernels.empty() ? "" : ", ", object->kernels[i].name);
   }
-  return {{"toolchain", object->toolchain},
+  const char* mark = is_simulated(*object) ? " (a development build, never to be published)" : "";
+  return {{"toolchain", concat(object->toolchain, mark)},
           {"kernel object", npu::kernel_object_path()},
           {"kernels", kernels}};
 }
