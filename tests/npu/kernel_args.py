@@ -42,6 +42,7 @@ class ForwardArgs(ctypes.Structure):
         ("kv_lengths", LengthArgs),
         ("pages", PageArgs),
         ("workspace", UInt64),
+        ("status", UInt64),
         ("batch", Int32),
         ("q_heads", Int32),
         ("kv_heads", Int32),

@@ -10,6 +10,7 @@ import pytest
 
 from fa_testing.case import Case
 from fa_testing.generate import generate_cases
+from npu_host.machine import Mode
 from npu_host.supports import RULES, SIZES
 
 SEED = 20261
@@ -17,7 +18,12 @@ BATCH = 40
 OPTION = "--npu-cases"
 USUAL_CASES = 800  # of both wheels
 CORES = (24, 1, 2, 3, 5, 8, 13, 20)
-BARRIERS = ("explicit", "auto")
+MODES = (
+    Mode("explicit", "leave", "0"),
+    Mode("auto", "check", "0"),
+    Mode("explicit", "check", "1"),
+    Mode("auto", "leave", "1"),
+)
 
 
 class Run(NamedTuple):
@@ -25,14 +31,14 @@ class Run(NamedTuple):
 
     case: Case
     cores: int
-    barriers: str
+    mode: Mode
 
 
 @functools.cache
 def all_runs(api: int, count: int) -> list[Run]:
     """At least `count` cases that cover all pairs of supported features, the same every time."""
     cases = generate_cases(api, count, SEED, RULES, SIZES)
-    machines = itertools.cycle(itertools.product(CORES, BARRIERS))
+    machines = itertools.cycle(itertools.product(CORES, MODES))
     return [Run(case, *machine) for case, machine in zip(cases, machines, strict=False)]
 
 

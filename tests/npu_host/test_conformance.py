@@ -14,11 +14,11 @@ from npu_host.machine import Machine, wheels
 
 def test_cases(runs: list[Run], machine: Machine) -> None:
     reports = []
-    for case, cores, barriers in runs:
-        machine.use(cores, barriers)
+    for case, cores, mode in runs:
+        machine.use(cores, mode)
         report = run_case(case, wheels(case.api), precision=Precision.of_npu(out_dtype(case)))
         if report.problems:
-            report.problems.append(f"cores {cores}, barriers {barriers}")
+            report.problems.append(f"{cores} cores, {mode}")
         reports.append(report)
     assert not any(report.problems for report in reports), summarize(reports)
     check_power(reports)

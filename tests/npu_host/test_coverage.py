@@ -7,7 +7,7 @@ import random
 import pytest
 
 from fa_testing.grammar import generate_choices, pairs_of, possible_pairs
-from npu_host.generated import BARRIERS, CORES, OPTION, SEED, USUAL_CASES, Run, all_runs
+from npu_host.generated import CORES, MODES, OPTION, SEED, USUAL_CASES, Run, all_runs
 from npu_host.supports import RULES
 
 STACK = 512  # keys of a unit of work in the kernels
@@ -25,10 +25,9 @@ def test_every_pair_of_supported_features(api: int, runs_of: list[Run]) -> None:
     assert not possible_pairs(api, random.Random(0), RULES) - covered
 
 
-def test_cores_barriers_and_sizes(runs_of: list[Run]) -> None:
-    assert {(run.cores, run.barriers) for run in runs_of} == {
-        (c, b) for c in CORES for b in BARRIERS
-    }
+def test_machines_and_sizes(runs_of: list[Run]) -> None:
+    machines = {(run.cores, run.mode) for run in runs_of}
+    assert machines == {(cores, mode) for cores in CORES for mode in MODES}
     assert sum(run.case.skv > STACK for run in runs_of) >= len(runs_of) / 20
     for bucket in (range(1, 129), range(129, 257)):
         assert sum(max(r.case.d, r.case.value_dim) in bucket for r in runs_of) >= len(runs_of) / 20

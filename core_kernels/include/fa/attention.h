@@ -18,6 +18,9 @@ namespace fa {
 Status prepare_forward(const ForwardCall& call, ForwardProblem* problem, Plan* plan);
 Status run_forward(const ForwardProblem& problem, const Plan& plan, const Execution& execution);
 
+// What a run found wrong in device memory; `status`: a copy of plan.status_bytes, made after it.
+Status device_status(const Plan& plan, const void* status);
+
 Status prepare_backward(const BackwardCall& call, BackwardProblem* problem, Plan* plan);
 Status run_backward(const BackwardProblem& problem, const Plan& plan, const Execution& execution);
 

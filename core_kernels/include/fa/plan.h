@@ -21,6 +21,8 @@ struct Plan {
   int32_t cores = 0;                // AI cores
   int32_t heads_per_row_group = 1;  // query heads whose rows are beside each other
   bool longest_first = false;       // late query blocks, which see more keys, come first
+  int64_t status_begin = 0;         // place in the workspace for what kernels find wrong; zeroed
+  int64_t status_bytes = 0;         // 0: nobody asks, see FLASH_ATTN_NPU_DEBUG
   bool clear_outputs = false;       // the caller writes the results of rows that no sequence owns
 };
 

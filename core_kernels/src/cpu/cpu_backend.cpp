@@ -105,16 +105,19 @@ Status run_cpu_combine(const CombineCall& call) {
 
 }  // namespace
 
-const Backend kCpuBackend = {"cpu",
-                             takes,
-                             value_use,
-                             supports_forward,
-                             plan_cpu_forward,
-                             run_cpu_forward,
-                             plan_cpu_backward,
-                             run_cpu_backward,
-                             run_cpu_combine,
-                             choose_cpu_splits};
+const Backend kCpuBackend = {
+    "cpu",
+    takes,
+    value_use,
+    supports_forward,
+    plan_cpu_forward,
+    run_cpu_forward,
+    nullptr,  // device_status
+    plan_cpu_backward,
+    run_cpu_backward,
+    run_cpu_combine,
+    choose_cpu_splits,
+};
 
 std::string cpu_isa() { return cpu::microkernels().name; }
 

@@ -101,9 +101,11 @@ std::vector<DeviceBuffer> forward_memory(const ForwardProblem& problem, const Pl
     memory.add_strided("page_table", pages.page_table, sizeof(int32_t),
                        {{g.kv_rows, pages.row_stride}, {pages.max_pages, 1}});
   }
-  const char* rest = static_cast<const char*>(workspace) + kArgsRoom;
-  memory.add("arguments", workspace, kArgsRoom);
-  memory.add("workspace", rest, plan.workspace_bytes - kArgsRoom, false);
+  const char* begin = static_cast<const char*>(workspace);
+  int64_t scratch = scratch_begin(plan);
+  memory.add("arguments", begin, kArgsRoom);
+  memory.add("status", begin + plan.status_begin, plan.status_bytes);
+  memory.add("workspace", begin + scratch, plan.workspace_bytes - scratch, false);
   return memory.merged();
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "npu/forward_plan.h"
+
 namespace fa::npu {
 namespace {
 
@@ -84,7 +86,8 @@ ForwardArgs forward_args(const ForwardProblem& problem, const Plan& plan, uint64
   fill_shape(problem.geometry, &args);
   fill_scoring(problem.geometry, &args);
   fill_plan(plan, &args);
-  args.workspace = workspace;
+  args.workspace = workspace + static_cast<uint64_t>(scratch_begin(plan));
+  if (plan.status_bytes > 0) args.status = workspace + static_cast<uint64_t>(plan.status_begin);
   return args;
 }
 

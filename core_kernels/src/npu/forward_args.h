@@ -8,6 +8,7 @@
 
 namespace fa::npu {
 
+// `workspace`: address of plan.workspace_bytes on the device.
 ForwardArgs forward_args(const ForwardProblem& problem, const Plan& plan, uint64_t workspace);
 
 }  // namespace fa::npu

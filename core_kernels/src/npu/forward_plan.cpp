@@ -5,12 +5,14 @@
 #include <cstdlib>
 
 #include "npu/kernel_args.h"
+#include "npu/status_report.h"
 
 namespace fa::npu {
 namespace {
 
 constexpr int32_t kCores = 24;  // of the largest variant of the chip
 constexpr int32_t kRowUnit = 16;
+constexpr int64_t kAlignment = 512;  // of regions of the workspace
 constexpr int32_t kMaxPackedHeads = 128;
 // Below this a task's products waste most of the cube.
 constexpr int32_t kFewestRows = 64;
@@ -62,6 +64,10 @@ int32_t task_rows(const Geometry& g, int32_t heads, int32_t max_rows, int32_t co
 
 }  // namespace
 
+int64_t scratch_begin(const Plan& plan) {
+  return kArgsRoom + ceil_div(plan.status_bytes, kAlignment) * kAlignment;
+}
+
 Status available_cores(int64_t margin, int32_t* cores) {
   const char* given = std::getenv("FLASH_ATTN_NPU_CORES");
   int64_t count = kCores;
@@ -95,8 +101,14 @@ Status plan_forward(const ForwardProblem& problem, const KernelObject& object, P
   plan->clear_outputs = problem.packed_q || problem.lengths.seqused_q;
   plan->tasks = task_count(g, plan->heads_per_row_group, plan->rows_per_task);
   plan->cores = static_cast<int32_t>(std::min<int64_t>(cores, plan->tasks));
-  plan->workspace_bytes =
-      plan->tasks == 0 ? 0 : kArgsRoom + plan->cores * kernel->workspace_per_core;
+  if (plan->tasks == 0) return {};
+  bool debug = false;
+  FA_RETURN_IF_ERROR(status_wanted(&debug));
+  if (debug) {
+    plan->status_begin = kArgsRoom;
+    plan->status_bytes = status_bytes(plan->cores);
+  }
+  plan->workspace_bytes = scratch_begin(*plan) + plan->cores * kernel->workspace_per_core;
   return {};
 }
 

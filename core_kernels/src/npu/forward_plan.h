@@ -9,8 +9,11 @@
 
 namespace fa::npu {
 
-// The workspace begins with room for the arguments of the kernel.
+// The workspace begins with room for the arguments of the kernel, then comes the status region.
 inline constexpr int64_t kArgsRoom = 1024;
+
+// Where the kernel's own part begins.
+int64_t scratch_begin(const Plan& plan);
 
 // Cores to plan for: those of the chip, or FLASH_ATTN_NPU_CORES, less the margin.
 Status available_cores(int64_t margin, int32_t* cores);

@@ -32,6 +32,23 @@ struct LengthArgs {
   int32_t tokens;       // of a packed tensor in total
 };
 
+// Which value in device memory was wrong. Every core has a line of its own in the status region:
+// the words what, batch entry, value, and the largest value allowed; all 0 as long as nothing was
+// wrong.
+enum class WrongValue : int32_t {
+  kNone,
+  kCuSeqlensQ,
+  kCuSeqlensK,
+  kLengthQ,  // of cu_seqlens_q, against max_seqlen_q
+  kLengthK,
+  kSequsedQ,
+  kSequsedK,
+  kPage,
+};
+
+inline constexpr int32_t kStatusLineBytes = 64;  // of the scalar cache, so that cores do not share
+inline constexpr int32_t kStatusLinesPerCore = 3;  // cube core, two vector cores
+
 struct ForwardArgs {
   TensorArg q;    // [B, Sq, Hq, D] or packed [Tq, Hq, D], fp16 or bf16
   TensorArg k;    // [B, Sk, Hkv, D], packed [Tk, Hkv, D] or pages [N, page, Hkv, D]
@@ -42,6 +59,7 @@ struct ForwardArgs {
   LengthArgs kv_lengths;
   PageArgs pages;
   uint64_t workspace;  // bytes: workspace_bytes_per_core(...) times cores
+  uint64_t status;     // status region, zeroed; 0: not wanted
   int32_t batch;
   int32_t q_heads;
   int32_t kv_heads;
@@ -60,7 +78,7 @@ struct ForwardArgs {
 
 static_assert(std::is_trivially_copyable_v<ForwardArgs>);
 static_assert(sizeof(TensorArg) == 32 && sizeof(PageArgs) == 32 && sizeof(LengthArgs) == 24);
-static_assert(sizeof(ForwardArgs) == 5 * 32 + 2 * 24 + 32 + 8 + 14 * 4);
+static_assert(sizeof(ForwardArgs) == 5 * 32 + 2 * 24 + 32 + 2 * 8 + 14 * 4);
 static_assert(sizeof(ForwardArgs) % sizeof(uint64_t) == 0);
 
 }  // namespace fa::npu

@@ -2,6 +2,7 @@
 
 #include "npu/npu_backend.h"
 
+#include <cstdlib>
 #include <cstring>
 
 #include "fa/attention.h"
@@ -10,6 +11,7 @@
 #include "npu/forward_plan.h"
 #include "npu/launch.h"
 #include "npu/loader.h"
+#include "npu/status_report.h"
 #include "npu/supports.h"
 
 namespace fa {
@@ -35,8 +37,11 @@ Status takes(Device device, BackendChoice choice) {
   return {};
 }
 
+// FLASH_ATTN_NPU_SIM_VALUES=leave treats host memory as if it were a device's: for tests.
 ValueUse value_use(Device device) {
-  return device == Device::kCpu ? ValueUse::kCheck : ValueUse::kLeave;
+  if (device != Device::kCpu) return ValueUse::kLeave;
+  const char* given = std::getenv("FLASH_ATTN_NPU_SIM_VALUES");
+  return given && std::strcmp(given, "leave") == 0 ? ValueUse::kLeave : ValueUse::kCheck;
 }
 
 Status plan_npu_forward(const ForwardProblem& problem, Plan* plan) {
@@ -51,7 +56,7 @@ Status run_npu_forward(const ForwardProblem& problem, const Plan& plan,
   const npu::KernelObject* object = nullptr;
   FA_RETURN_IF_ERROR(npu::kernel_object(&object));
   uint64_t workspace = reinterpret_cast<uint64_t>(execution.workspace);
-  npu::ForwardArgs args = npu::forward_args(problem, plan, workspace + npu::kArgsRoom);
+  npu::ForwardArgs args = npu::forward_args(problem, plan, workspace);
   npu::Launch launch;
   launch.operation = "attention forward";
   launch.kernel = plan.kernel;
@@ -71,11 +76,18 @@ int32_t choose_splits(const MetadataCall&) { return 1; }
 }  // namespace
 
 const Backend kNpuBackend = {
-    "npu",        takes, value_use, npu::supports_forward, plan_npu_forward, run_npu_forward,
+    "npu",
+    takes,
+    value_use,
+    npu::supports_forward,
+    plan_npu_forward,
+    run_npu_forward,
+    npu::read_status,
     nullptr,  // plan_backward
     nullptr,  // run_backward
     nullptr,  // combine
-    choose_splits};
+    choose_splits,
+};
 
 std::vector<std::pair<std::string, std::string>> npu_report() {
   const npu::KernelObject* object = nullptr;

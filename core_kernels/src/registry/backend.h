@@ -27,6 +27,7 @@ struct Backend {
   Status (*plan_forward)(const ForwardProblem& problem, Plan* plan);
   Status (*run_forward)(const ForwardProblem& problem, const Plan& plan,
                         const Execution& execution);
+  Status (*device_status)(const Plan& plan, const void* status);
   Status (*plan_backward)(const BackwardProblem& problem, Plan* plan);
   Status (*run_backward)(const BackwardProblem& problem, const Plan& plan,
                          const Execution& execution);

@@ -79,6 +79,10 @@ Status run_forward(const ForwardProblem& problem, const Plan& plan, const Execut
   return planned_backend(plan).run_forward(problem, plan, execution);
 }
 
+Status device_status(const Plan& plan, const void* status) {
+  return planned_backend(plan).device_status(plan, status);
+}
+
 Status prepare_backward(const BackwardCall& call, BackwardProblem* problem, Plan* plan) {
   const Backend* backend = nullptr;
   FA_RETURN_IF_ERROR(pick_backend(call.q.device, &backend));

@@ -25,11 +25,15 @@ struct NpuHooks {
   PyObject* workspace = nullptr;
   PyObject* current_stream = nullptr;
   PyObject* clear = nullptr;
+  PyObject* clear_status = nullptr;
+  PyObject* read_status = nullptr;
 };
 NpuHooks npu_hooks;
 
-void set_npu_hooks(py::object workspace, py::object current_stream, py::object clear) {
-  npu_hooks = {workspace.release().ptr(), current_stream.release().ptr(), clear.release().ptr()};
+void set_npu_hooks(py::object workspace, py::object current_stream, py::object clear,
+                   py::object clear_status, py::object read_status) {
+  npu_hooks = {workspace.release().ptr(), current_stream.release().ptr(), clear.release().ptr(),
+               clear_status.release().ptr(), read_status.release().ptr()};
 }
 
 // Workspace and stream of one call; the workspace is alive while the kernels run.
@@ -111,12 +115,20 @@ void forward(handle q, handle k, handle v, handle qv, handle out, handle lse, ha
   bool on_npu = plan.cores > 0;
   Room room = on_npu ? Room(q, plan) : Room(allocate, plan);
   if (plan.clear_outputs) py::handle(npu_hooks.clear)(out, lse, problem.geometry.empty_lse);
+  if (plan.status_bytes > 0) {
+    py::handle(npu_hooks.clear_status)(room.workspace, plan.status_begin, plan.status_bytes);
+  }
   fa::Status status;
   {
     py::gil_scoped_release unlocked;
     status = fa::run_forward(problem, plan, room.execution);
   }
   check(status);
+  if (plan.status_bytes > 0) {
+    py::handle read(npu_hooks.read_status);
+    std::string words = py::bytes(read(room.workspace, plan.status_begin, plan.status_bytes));
+    check(fa::device_status(plan, words.data()));
+  }
   last_plan = plan;
 }
 

@@ -60,4 +60,14 @@ def clear(out: Tensor, lse: Tensor, empty_lse: float) -> None:
     lse.fill_(empty_lse)
 
 
-native.set_npu_hooks(workspace, current_stream, clear)
+def clear_status(room: Tensor, begin: int, nbytes: int) -> None:
+    """Zeroes what kernels write wrong values of index tensors to."""
+    room[begin : begin + nbytes].zero_()
+
+
+def read_status(room: Tensor, begin: int, nbytes: int) -> bytes:
+    """Waits for the call and returns what it wrote there."""
+    return bytes(room[begin : begin + nbytes].cpu().tolist())
+
+
+native.set_npu_hooks(workspace, current_stream, clear, clear_status, read_status)

@@ -22,8 +22,8 @@ class CubeRole {
       : workspace_(args.workspace, core),
         schedule_(schedule),
         queries_(args),
-        keys_(args.k, args.pages),
-        values_(args.v, args.pages),
+        keys_(args.k, args),
+        values_(args.v, args),
         head_dim_(args.head_dim),
         value_dim_(args.value_dim) {
     for (int32_t slot = 0; slot < Layout::kSlots; ++slot) {

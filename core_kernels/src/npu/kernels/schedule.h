@@ -45,8 +45,8 @@ class Schedule {
  public:
   __aicore__ inline Schedule(const ForwardArgs& args, int64_t core, int64_t cores)
       : args_(args),
-        q_(args.q_lengths),
-        kv_(args.kv_lengths),
+        q_(args.q_lengths, args.status, kWrongQueries),
+        kv_(args.kv_lengths, args.status, kWrongKeys),
         core_(core),
         cores_(cores),
         next_(core),

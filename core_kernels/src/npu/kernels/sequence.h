@@ -5,6 +5,7 @@
 
 #include "kernel_operator.h"
 #include "npu/kernel_args.h"
+#include "npu/kernels/status.h"
 #include "npu/kernels/tile_shape.h"
 
 namespace fa::npu {
@@ -14,9 +15,20 @@ struct Sequence {
   int32_t length = 0;
 };
 
+// What is reported of one side of the problem.
+struct WrongLengths {
+  WrongValue start, length, used;
+};
+
+inline constexpr WrongLengths kWrongQueries = {WrongValue::kCuSeqlensQ, WrongValue::kLengthQ,
+                                               WrongValue::kSequsedQ};
+inline constexpr WrongLengths kWrongKeys = {WrongValue::kCuSeqlensK, WrongValue::kLengthK,
+                                            WrongValue::kSequsedK};
+
 class SequenceTable {
  public:
-  __aicore__ inline explicit SequenceTable(const LengthArgs& args) : args_(args) {
+  __aicore__ inline SequenceTable(const LengthArgs& args, uint64_t status, WrongLengths wrong)
+      : args_(args), status_(status), wrong_(wrong) {
     starts_.SetGlobalBuffer(reinterpret_cast<__gm__ int32_t*>(args.cu_seqlens));
     used_.SetGlobalBuffer(reinterpret_cast<__gm__ int32_t*>(args.seqused));
   }
@@ -24,20 +36,27 @@ class SequenceTable {
   __aicore__ inline Sequence at(int32_t batch) const {
     Sequence sequence{0, args_.limit};
     if (args_.cu_seqlens != 0) {
-      sequence.first = clamp(starts_.GetValue(batch), args_.tokens);
-      const int32_t end = clamp(starts_.GetValue(batch + 1), args_.tokens);
-      sequence.length = clamp(end - sequence.first, args_.limit);
+      sequence.first = checked(wrong_.start, batch, starts_.GetValue(batch), args_.tokens);
+      const int32_t end = checked(wrong_.start, batch, starts_.GetValue(batch + 1), args_.tokens);
+      sequence.length = checked(wrong_.length, batch, end - sequence.first, args_.limit);
     }
-    if (args_.seqused != 0) sequence.length = clamp(used_.GetValue(batch), sequence.length);
+    if (args_.seqused != 0) {
+      sequence.length = checked(wrong_.used, batch, used_.GetValue(batch), sequence.length);
+    }
     return sequence;
   }
 
  private:
-  __aicore__ static inline int32_t clamp(int32_t value, int32_t limit) {
-    return greater(0, lesser(value, limit));
+  __aicore__ inline int32_t checked(WrongValue what, int32_t batch, int32_t value,
+                                    int32_t limit) const {
+    const int32_t used = greater(0, lesser(value, limit));
+    if (used != value) status_.report(what, batch, value, limit);
+    return used;
   }
 
   LengthArgs args_;
+  StatusLine status_;
+  WrongLengths wrong_;
   AscendC::GlobalTensor<int32_t> starts_, used_;
 };
 

@@ -6,6 +6,7 @@
 #include "kernel_operator.h"
 #include "npu/kernel_args.h"
 #include "npu/kernels/schedule.h"
+#include "npu/kernels/status.h"
 #include "problem/page_map.h"
 
 namespace fa::npu {
@@ -75,10 +76,14 @@ class QueryLoader {
 struct PageRow {
   AscendC::GlobalTensor<int32_t> ids;
   int32_t page_count;
+  int32_t entry;
+  const StatusLine& status;
 
   __aicore__ inline int64_t operator[](int64_t index) const {
     const int32_t id = ids.GetValue(static_cast<uint64_t>(index));
-    return greater(0, lesser(id, page_count - 1));
+    const int32_t used = greater(0, lesser(id, page_count - 1));
+    if (used != id) status.report(WrongValue::kPage, entry, id, page_count - 1);
+    return used;
   }
 };
 
@@ -86,10 +91,10 @@ struct PageRow {
 template <typename T>
 class TokenLoader {
  public:
-  __aicore__ inline TokenLoader(const TensorArg& arg, const PageArgs& pages)
-      : arg_(arg), pages_(pages) {
+  __aicore__ inline TokenLoader(const TensorArg& arg, const ForwardArgs& args)
+      : arg_(arg), pages_(args.pages), status_(args.status) {
     gm_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(arg.address));
-    table_.SetGlobalBuffer(reinterpret_cast<__gm__ int32_t*>(pages.table));
+    table_.SetGlobalBuffer(reinterpret_cast<__gm__ int32_t*>(args.pages.table));
   }
 
   __aicore__ inline void load(const AscendC::LocalTensor<T>& to, const Task& task, int32_t token,
@@ -103,7 +108,8 @@ class TokenLoader {
                        columns.count, place);
     }
     const uint64_t table_row = static_cast<uint64_t>(task.batch * pages_.table_stride);
-    const BasicPageMap<PageRow> map{{table_[table_row], pages_.page_count}, pages_.page_size};
+    const BasicPageMap<PageRow> map{{table_[table_row], pages_.page_count, task.batch, status_},
+                                    pages_.page_size};
     for (int32_t done = 0; done < count;) {
       const PageRun run = map.run(static_cast<int64_t>(token) + done, count - done);
       const int64_t row = run.page * arg_.batch_stride + run.slot * arg_.seq_stride;
@@ -117,6 +123,7 @@ class TokenLoader {
  private:
   TensorArg arg_;
   PageArgs pages_;
+  StatusLine status_;
   AscendC::GlobalTensor<T> gm_;
   AscendC::GlobalTensor<int32_t> table_;
 };
