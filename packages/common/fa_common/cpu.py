@@ -412,4 +412,4 @@ def plan_values(
 def scheduler_metadata(cache_seqlens: Tensor, *arguments: Any) -> Tensor:
     """A plan as int32 values on the device of `cache_seqlens`; arguments of `plan_values`."""
     on_npu = cache_seqlens.device.type == "npu"
-    return cache_seqlens.new_tensor(plan_values(*arguments, on_npu), dtype=torch.int32)
+    return cache_seqlens.new_tensor(plan_values(*arguments, on_npu=on_npu), dtype=torch.int32)
