@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fa_testing.error_model import MARGIN, Precision, backward_error, forward_error
+from fa_testing.error_model import MARGIN, Precision, backward_error, forward_error, score_error
 from fa_testing.fill import DTYPES, FILLS, Source, Values, make
 from fa_testing.oracle import Attention, Mask, Scoring, attend, differentiate
 
@@ -163,6 +163,56 @@ def test_p_in_half_precision_is_caught(fill: str) -> None:
     out, _ = emulate_forward(a, torch.bfloat16, rounded)
     allowed = forward_error(a, replace(Precision.of(torch.bfloat16), p=2.0**-8))
     assert worst(out, a.out, allowed.out) <= 1.0
+
+
+@pytest.mark.parametrize("dtype", ["fp16", "bf16"])
+@pytest.mark.parametrize("fill", FILLS)
+@pytest.mark.parametrize("shape", [(24, 150, 64), (1, 300, 16), (40, 40, 256), (5, 9, 1)])
+def test_bound_of_npu_kernels_holds(dtype: str, fill: str, shape: tuple[int, int, int]) -> None:
+    """They round P to the inputs' dtype, after its sum is taken."""
+    kind = DTYPES[dtype]
+    a = problem(fill, kind, *shape)
+    out, lse = emulate_forward(a, kind, Defects(round_p=True))
+    error = forward_error(a, Precision.of_npu(kind))
+    assert worst(out, a.out, error.out) <= 1.0
+    assert worst(lse, a.lse, error.lse) <= 1.0
+
+
+@pytest.mark.parametrize("dtype", ["fp16", "bf16"])
+@pytest.mark.parametrize("fill", ["normal", "flat", "needle"])
+@pytest.mark.parametrize(
+    "defects",
+    [
+        Defects(round_p=True, drop_key=77),
+        Defects(round_p=True, drop_tile=3),
+        Defects(round_p=True, forget_rescale=True),
+    ],
+    ids=str,
+)
+def test_missing_work_of_npu_kernels_is_caught(dtype: str, defects: Defects, fill: str) -> None:
+    if defects.forget_rescale and fill == "flat":
+        return  # maxima that hardly differ need hardly any rescaling
+    kind = DTYPES[dtype]
+    a = problem(fill, kind, right=-1)
+    out, lse = emulate_forward(a, kind, defects)
+    error = forward_error(a, Precision.of_npu(kind))
+    assert max(worst(out, a.out, error.out), worst(lse, a.lse, error.lse)) > MARGIN
+
+
+@pytest.mark.parametrize("cap", [1.0, 5.0, 30.0])
+def test_tanh_by_exp(cap: float) -> None:
+    """The bound of softcap holds where tanh comes from exp, and the other one does not."""
+    x = torch.linspace(-12, 12, 20001)
+    q = (x * cap).double()[None, :, None]
+    one = torch.ones(1, 1, 1, dtype=torch.float64)
+    a = attend(q.transpose(0, 1), one, one, Mask(), Scoring(1.0, softcap=cap))
+    scores = cap - cap * 2.0 / (torch.exp(2.0 * (x * cap) / cap) + 1.0)
+    exact = cap * torch.tanh(q[0, :, 0] / cap)
+    error = (scores.double() - exact).abs()
+    own = score_error(a, Precision.of_npu(torch.float16), None, None)[0, :, 0]
+    assert bool((error <= own).all())
+    usual = score_error(a, Precision.of(torch.float16), None, None)[0, :, 0]
+    assert bool((error > MARGIN * usual).any())
 
 
 def test_scores_in_half_precision_are_caught() -> None:

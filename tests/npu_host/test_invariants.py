@@ -1,0 +1,96 @@
+"""What must not change results: the number of cores, repetition, threads, the way into the call."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+import torch
+from torch import Tensor
+
+from fa_testing.backends import Wheel
+from npu_host.generated import CORES, MODES
+from npu_host.machine import Machine, wheels
+
+
+def inputs() -> tuple[Tensor, Tensor, Tensor]:
+    torch.manual_seed(1)
+    q, k, v = torch.randn(2, 270, 4, 40), torch.randn(2, 700, 2, 40), torch.randn(2, 700, 2, 24)
+    return q.half(), k.half(), v.half()
+
+
+def attend(wheel: Wheel, q: Tensor, k: Tensor, v: Tensor) -> list[Tensor]:
+    """out and lse."""
+    return list(wheel.module.flash_attn_func(q, k, v, causal=True, return_attn_probs=True)[:2])
+
+
+def results(wheel: Wheel) -> list[Tensor]:
+    return attend(wheel, *inputs())
+
+
+def same(a: list[Tensor], b: list[Tensor]) -> bool:
+    return all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def test_cores_and_barriers_do_not_change_a_bit(wheel: Wheel, machine: Machine) -> None:
+    machine.use(1)
+    first = results(wheel)
+    rows = set()
+    for cores in CORES:
+        for mode in MODES:
+            machine.use(cores, mode)
+            assert same(results(wheel), first), (cores, mode)
+        rows.add(wheel.native.last_plan()["rows_per_task"])
+    assert len(rows) > 1, "all plans cut the queries alike"
+
+
+def test_an_entry_alone_is_what_it_is_in_a_batch(wheel: Wheel, machine: Machine) -> None:
+    machine.use(3)
+    out, lse = results(wheel)
+    q, k, v = inputs()
+    for b in range(len(q)):
+        entry = slice(b, b + 1)
+        assert same([out[entry], lse[entry]], attend(wheel, q[entry], k[entry], v[entry]))
+
+
+def test_calls_of_several_threads(wheel: Wheel, machine: Machine) -> None:
+    machine.use(5)
+    tensors = inputs()
+    expected = attend(wheel, *tensors)
+    found: list[list[Tensor]] = []
+
+    def work() -> None:
+        found.append(attend(wheel, *tensors))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4
+    assert all(same(one, expected) for one in found)
+
+
+def test_through_the_operators(wheel: Wheel, machine: Machine) -> None:
+    """torch.compile's graphs call the same back end."""
+    if not hasattr(torch, "compile"):
+        pytest.skip("this torch compiles nothing")
+    machine.use(5)
+    expected = results(wheel)
+
+    compiled = torch.compile(attend, backend="eager", fullgraph=True)
+    assert same(compiled(wheel, *inputs()), expected)
+    assert wheel.native.last_plan()["backend"] == "npu"
+
+
+def test_both_wheels_agree(machine: Machine) -> None:
+    machine.use(24)
+    assert same(results(wheels(2)), results(wheels(3)))
+
+
+def test_a_graph_is_recorded_and_its_backward_refused(wheel: Wheel, machine: Machine) -> None:
+    machine.use(2)
+    q, k, v = (x.requires_grad_() for x in inputs())
+    out = wheel.module.flash_attn_func(q, k, v)
+    with pytest.raises(wheel.module.NotSupported, match="backward: the back end npu has none yet"):
+        out.float().sum().backward()
