@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -163,6 +164,44 @@ def test_refusals(
     assert done.returncode == 1
     assert message in done.stdout
     assert not list((tmp_path / "cache").glob("core-*/include"))
+
+
+def test_the_simulator_needs_headers_of_catlass(toy_checkout: Path, tmp_path: Path) -> None:
+    """A build downloads nothing; the message says how to get them."""
+    (toy_checkout / "simulator").mkdir()
+    (toy_checkout / "third_party").mkdir()
+    shutil.copy(ROOT / "third_party/catlass.py", toy_checkout / "third_party")
+    env = environment(tmp_path / "cache", FA_NPU_TOOLCHAIN="simulator")
+    done = python_in(toy_checkout, BUILD_CORE.format(keep=False), env)
+    assert done.returncode == 1
+    assert "CATLASS headers not found: run `python third_party/catlass.py` first" in done.stdout
+
+
+def test_the_toolchain_is_part_of_what_names_a_core(toy_checkout: Path, tmp_path: Path) -> None:
+    """So are the simulator's sources, if kernels are built for it, and CATLASS's."""
+    (toy_checkout / "simulator").mkdir()
+    (toy_checkout / "third_party").mkdir()
+    shutil.copy(ROOT / "third_party/catlass.py", toy_checkout / "third_party")
+    header = tmp_path / "catlass/include/catlass/catlass.hpp"
+    header.parent.mkdir(parents=True)
+    names: list[str] = []
+
+    def name(**variables: str) -> None:
+        env = environment(tmp_path / "cache", CATLASS_DIR=str(tmp_path / "catlass"), **variables)
+        code = "from build_support.core_cache import core_key; print(core_key())"
+        names.append(python_in(toy_checkout, code, env).stdout)
+
+    header.write_text("one")
+    name(FA_NPU_TOOLCHAIN="none")
+    name(FA_NPU_TOOLCHAIN="simulator")
+    header.write_text("two")
+    name(FA_NPU_TOOLCHAIN="none")
+    name(FA_NPU_TOOLCHAIN="simulator")
+    (toy_checkout / "simulator/machine.cpp").write_text("")
+    name(FA_NPU_TOOLCHAIN="none")
+    name(FA_NPU_TOOLCHAIN="simulator")
+    assert names[0] == names[2] == names[4]
+    assert len(set(names)) == 4, names
 
 
 def test_cann_on_the_machine_can_be_overruled(toy_checkout: Path, tmp_path: Path) -> None:
