@@ -282,3 +282,26 @@ FEATURES = (
         arguments=("pack_gqa", "sm_margin"),
     ),
 )
+
+# What the forward of the NPU back end does with a feature, where that is not "yes"; "-" is
+# NotSupported. tests/npu_host/test_features.py compares it with wheels of simulated kernels.
+NPU_FORWARD = {
+    "fp32": "-",
+    "float8_e4m3fn with descales": "-",
+    "head dim 1 to 512, any": "1 to 256",
+    "attention in chunks": "-",
+    "ALiBi": "-",
+    "dropout, with S_dmask": "-",
+    "learnable sinks": "-",
+    "second query part, scored by values (MLA absorbed)": "-",
+    "log-sum-exp and its gradient": "no gradient",
+    "deterministic backward": "no backward",
+    "append to the cache": "-",
+    "append different numbers of tokens": "-",
+    "rotary embedding, pairs interleaved": "-",
+    "rotary embedding, halves": "-",
+    "rotary positions of their own": "-",
+    "cache rows chosen by index": "-",
+    "cache padded on the left": "-",
+    "keys split for parallelism": "-",
+}

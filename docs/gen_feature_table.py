@@ -21,7 +21,7 @@ from torch import Tensor
 
 import flash_attn
 import flash_attn_interface
-from features import FEATURES, Arguments, Feature, plain
+from features import FEATURES, NPU_FORWARD, Arguments, Feature, plain
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES: dict[int, ModuleType] = {2: flash_attn, 3: flash_attn_interface}
@@ -104,11 +104,12 @@ def _differentiate(function: Callable[..., Any], arguments: Arguments) -> str:
 
 def table(with_arguments: bool) -> str:
     """The markdown table of all features."""
-    head = ["feature", "v2 forward", "v2 backward", "v3 forward", "v3 backward"]
+    head = ["feature", "v2 forward", "v2 backward", "v3 forward", "v3 backward", "forward on NPUs"]
     rows = []
     for feature in FEATURES:
         v2, v3 = probe(feature, 2), probe(feature, 3)
-        cells = [feature.name, v2.forward, v2.backward, v3.forward, v3.backward]
+        npu = NPU_FORWARD.get(feature.name, YES)
+        cells = [feature.name, v2.forward, v2.backward, v3.forward, v3.backward, npu]
         if with_arguments:
             cells.append(", ".join(f"`{name}`" for name in feature.arguments))
         rows.append(cells)
@@ -120,7 +121,8 @@ def table(with_arguments: bool) -> str:
 
 LEGEND = (
     "`yes +`: not in the original, added as a keyword-only argument. `-`: not in that interface, "
-    "or, for a backward, refused with `NotSupported` as in the original."
+    "or, for a backward, refused with `NotSupported` as in the original. NPUs: on the simulator so "
+    "far; `-`: refused with `NotSupported`."
 )
 
 
@@ -129,7 +131,8 @@ def support_page() -> str:
     return (
         "# What is supported\n\n"
         "Made by `docs/gen_feature_table.py`, which calls both packages once per line, on CPU "
-        f"tensors. {LEGEND}\n\n{table(with_arguments=True)}\n"
+        "tensors; the last column is checked by `./dev npu`. "
+        f"{LEGEND}\n\n{table(with_arguments=True)}\n"
     )
 
 
