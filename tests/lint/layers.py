@@ -91,7 +91,7 @@ FOREIGN_HEADERS = {
     "cpu": {"immintrin.h", "cpuid.h", "sys/auxv.h"},
     "bindings": {"pybind11/", "Python.h"},
     "npu kernels": {"catlass/", "kernel_operator.h"},
-    "npu object": {"ascsim/launch.h"},
+    "npu object": {"ascsim/launch.h", "ascsim/soc.h"},
     "sim machine": {"sys/mman.h", "ucontext.h"},
     "sim python": {"pybind11/", "sys/mman.h"},
 }

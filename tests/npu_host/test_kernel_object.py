@@ -61,6 +61,11 @@ def test_what_the_object_is_told(api: int, tmp_path: Path, stand_in: Path) -> No
     assert int(buffers) == 5  # q, k and v are one; out, lse, arguments, workspace
 
 
+def test_the_cores_of_the_device(api: int, tmp_path: Path, stand_in: Path) -> None:
+    told = called(api, tmp_path, stand_in, STAND_IN_PRINTS="1", STAND_IN_CORES="4")
+    assert told.split()[1] == "4"
+
+
 def test_a_launch_that_fails(api: int, tmp_path: Path, stand_in: Path) -> None:
     for outcome, error in ((1, "InvalidArgument"), (2, "InternalError"), (3, "InternalError")):
         folder = tmp_path / str(outcome)

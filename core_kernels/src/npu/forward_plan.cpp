@@ -10,7 +10,6 @@
 namespace fa::npu {
 namespace {
 
-constexpr int32_t kCores = 24;  // of the largest variant of the chip
 constexpr int32_t kRowUnit = 16;
 constexpr int64_t kAlignment = 512;  // of regions of the workspace
 constexpr int32_t kMaxPackedHeads = 128;
@@ -68,15 +67,16 @@ int64_t scratch_begin(const Plan& plan) {
   return kArgsRoom + ceil_div(plan.status_bytes, kAlignment) * kAlignment;
 }
 
-Status available_cores(int64_t margin, int32_t* cores) {
+Status available_cores(const KernelObject& object, int64_t margin, int32_t* cores) {
   const char* given = std::getenv("FLASH_ATTN_NPU_CORES");
-  int64_t count = kCores;
+  const int64_t there = object.cores();
+  int64_t count = there;
   if (given && *given) {
     char* end = nullptr;
     errno = 0;
     count = std::strtoll(given, &end, 10);
-    FA_REQUIRE(errno == 0 && *end == '\0' && count >= 1 && count <= kCores,
-               "FLASH_ATTN_NPU_CORES: got ", given, ", expected 1 to ", kCores);
+    FA_REQUIRE(errno == 0 && *end == '\0' && count >= 1 && count <= there,
+               "FLASH_ATTN_NPU_CORES: got ", given, ", expected 1 to ", there);
   }
   *cores = static_cast<int32_t>(std::max<int64_t>(1, count - std::min(margin, count)));
   return {};
@@ -90,7 +90,7 @@ Status plan_forward(const ForwardProblem& problem, const KernelObject& object, P
                          " and ", g.value_dim, ", for which this build has no NPU kernel");
   }
   int32_t cores = 0;
-  FA_RETURN_IF_ERROR(available_cores(problem.options.sm_margin, &cores));
+  FA_RETURN_IF_ERROR(available_cores(object, problem.options.sm_margin, &cores));
   plan->isa = object.toolchain;
   plan->kernel = kernel->name;
   plan->heads_per_row_group = packed_heads(problem, kernel->max_task_rows);

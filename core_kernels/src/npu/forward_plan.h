@@ -15,8 +15,8 @@ inline constexpr int64_t kArgsRoom = 1024;
 // Where the kernel's own part begins.
 int64_t scratch_begin(const Plan& plan);
 
-// Cores to plan for: those of the chip, or FLASH_ATTN_NPU_CORES, less the margin.
-Status available_cores(int64_t margin, int32_t* cores);
+// Cores to plan for: those of the device, or FLASH_ATTN_NPU_CORES, less the margin.
+Status available_cores(const KernelObject& object, int64_t margin, int32_t* cores);
 
 Status plan_forward(const ForwardProblem& problem, const KernelObject& object, Plan* plan);
 

@@ -9,7 +9,7 @@
 namespace fa::npu {
 
 // Raised whenever a struct of this file changes.
-inline constexpr uint32_t kKernelObjectAbi = 1;
+inline constexpr uint32_t kKernelObjectAbi = 2;
 
 // One entry, and what its launch needs.
 struct KernelEntry {
@@ -53,6 +53,8 @@ struct KernelObject {
   const KernelEntry* kernels;
   int32_t kernel_count;
   int32_t reserved;
+  // AI cores of the device that this process uses; at least 1.
+  int32_t (*cores)();
   // Writes at most message_bytes, a final zero included. Never throws.
   LaunchOutcome (*launch)(const LaunchRequest* request, char* message, int64_t message_bytes);
 };

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "ascsim/launch.h"
+#include "ascsim/soc.h"
 #include "npu/kernel_args.h"
 #include "npu/kernel_object.h"
 #include "npu/object/kernel_table.h"
@@ -87,6 +88,8 @@ LaunchOutcome attempt(const LaunchRequest& request, std::string* message) {
   }
 }
 
+int32_t cores() { return ascsim::Soc::kMaxCores; }
+
 LaunchOutcome launch(const LaunchRequest* request, char* message, int64_t message_bytes) {
   std::string text;
   const LaunchOutcome outcome = attempt(*request, &text);
@@ -105,6 +108,8 @@ fa_npu_kernel_object() {
   using namespace fa::npu;
   static const KernelTable table = kernel_table();
   static const KernelObject object = {
-      kKernelObjectAbi, sizeof(ForwardArgs), "simulator", table.entries, table.count, 0, launch};
+      kKernelObjectAbi, sizeof(ForwardArgs), "simulator", table.entries, table.count, 0, cores,
+      launch,
+  };
   return &object;
 }
