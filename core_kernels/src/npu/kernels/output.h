@@ -172,7 +172,7 @@ class Output {
     AscendC::CompareScalar(ub_.bits, ub_.sum[task_slot], 0.0f, AscendC::CMPMODE::GT,
                            Arch::kVectorLanes, kRowRepeats, AscendC::UnaryRepeatParams());
     vector_barrier();
-    AscendC::Add(ub_.row_sum, ub_.row_sum, ub_.max[task_slot], Layout::kRows);
+    AscendC::Sub(ub_.row_sum, ub_.row_sum, ub_.shift[task_slot], Layout::kRows);
     vector_barrier();
     AscendC::Select(ub_.row_sum, ub_.bits, ub_.row_sum, empty_lse_,
                     AscendC::SELMODE::VSEL_TENSOR_SCALAR_MODE, Arch::kVectorLanes, kRowRepeats,

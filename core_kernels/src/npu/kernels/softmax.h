@@ -7,9 +7,9 @@
 
 namespace fa::npu {
 
-// Below every score but -inf, so that a row without keys needs no case of its own: its
-// probabilities are exp(-inf) = 0 and no difference is NaN.
-inline constexpr float kLowest = -3.4028234663852886e38f;
+// Above every -scale * score but that of -inf, so that a row without keys needs no case of its own:
+// its probabilities are exp(-inf) = 0 and no difference is NaN.
+inline constexpr float kHighest = 3.4028234663852886e38f;
 
 struct ScoreScale {
   float scale;
@@ -19,19 +19,29 @@ struct ScoreScale {
 template <typename Config>
 class OnlineSoftmax {
  public:
+  using Layout = UbLayout<Config>;
+
+  // A positive scale without softcap is applied on the way into exp, everything else before.
   __aicore__ inline OnlineSoftmax(ScoreScale scale, UbBuffers<Config>& ub)
-      : scale_(scale), ub_(ub) {
+      : scale_(scale),
+        late_scale_(scale.softcap == 0.0f && scale.scale > 0.0f ? scale.scale : 1.0f),
+        scale_early_(scale.softcap != 0.0f || !(scale.scale > 0.0f)),
+        ub_(ub) {
     AscendC::Duplicate(ub_.twos, 2.0f, Arch::kVectorLanes);
+    AscendC::Duplicate(ub_.factors, late_scale_, Arch::kVectorLanes);
+    AscendC::Duplicate(ub_.spread, 0.0f, Layout::kSpreadBytes / Layout::kFloat);
+    AscendC::Duplicate(ub_.sum_fold, 0.0f, Layout::kSpreadBytes / Layout::kFloat);
   }
 
   __aicore__ inline void open_task(int32_t task_slot) {
-    AscendC::Duplicate(ub_.max[task_slot], kLowest, UbLayout<Config>::kRows);
-    AscendC::Duplicate(ub_.sum[task_slot], 0.0f, UbLayout<Config>::kRows);
+    AscendC::Duplicate(ub_.shift[task_slot], kHighest, Layout::kRows);
+    AscendC::Duplicate(ub_.sum[task_slot], 0.0f, Layout::kRows);
     vector_barrier();
   }
 
   // scores * scale, or cap * tanh(scores * scale / cap) as cap - cap * 2 / (exp(2x) + 1).
   __aicore__ inline void scale(const AscendC::LocalTensor<float>& scores, int32_t count) {
+    if (!scale_early_) return;
     if (scale_.softcap == 0.0f) {
       AscendC::Muls(scores, scores, scale_.scale, count);
       return vector_barrier();
@@ -52,53 +62,86 @@ class OnlineSoftmax {
     vector_barrier();
   }
 
-  // max, and alpha = exp(old max - max); leaves exp(scores - max) in place of the scores.
+  // shift = -scale * max and alpha = exp(old max - max), both scaled; leaves exp(scores - max) in
+  // place of the scores.
   __aicore__ inline void exponentiate(const AscendC::LocalTensor<float>& scores, Rows rows,
                                       int32_t width, int32_t task_slot, int32_t unit_slot) {
     const int32_t count = rows.count;
-    const AscendC::LocalTensor<float> max = ub_.max[task_slot][rows.offset()];
+    const AscendC::LocalTensor<float> shift = ub_.shift[task_slot][rows.offset()];
     const AscendC::LocalTensor<float> alpha = ub_.alpha[unit_slot][rows.offset()];
-    AscendC::BlockReduceMax(ub_.fold, scores, count * width / Arch::kVectorLanes,
-                            Arch::kVectorLanes, 1, 1, Arch::kBlockLanes);
+    row_maxima(scores, rows, width);
+    AscendC::Muls(ub_.row_max, ub_.row_max, -late_scale_, count);
     vector_barrier();
-    AscendC::WholeReduceMax(ub_.row_max, ub_.fold, width / Arch::kBlockLanes, count, 1, 1,
-                            width / Arch::kVectorLanes, AscendC::ReduceOrder::ORDER_ONLY_VALUE);
+    AscendC::Min(ub_.new_shift, shift, ub_.row_max, count);
     vector_barrier();
-    AscendC::Max(ub_.new_max, max, ub_.row_max, count);
+    spread_rows(ub_.spread, ub_.new_shift, rows.padded());
+    AscendC::Sub(alpha, ub_.new_shift, shift, count);
     vector_barrier();
-    spread_rows(ub_.spread, ub_.new_max, rows.padded());
-    AscendC::Sub(alpha, max, ub_.new_max, count);
-    vector_barrier();
-    AscendC::Adds(max, ub_.new_max, 0.0f, count);
+    AscendC::Adds(shift, ub_.new_shift, 0.0f, count);
     AscendC::Exp(alpha, alpha, count);
+    const uint8_t step = static_cast<uint8_t>(width / Arch::kBlockLanes);
     for (int32_t column = 0; column < width; column += Arch::kVectorLanes) {
       const AscendC::LocalTensor<float> block = scores[static_cast<uint32_t>(column)];
-      AscendC::Sub(block, block, ub_.spread, Arch::kVectorLanes, static_cast<uint8_t>(count),
-                   by_row(width));
+      AscendC::FusedMulAdd(block, ub_.factors, ub_.spread, Arch::kVectorLanes,
+                           static_cast<uint8_t>(count),
+                           AscendC::BinaryRepeatParams(1, 1, 0, step, 0, 1));
     }
     vector_barrier();
     AscendC::Exp(scores, scores, count * width);
     vector_barrier();
   }
 
-  // sum = sum * alpha + row sums of the probabilities, in fp32 before they are rounded.
-  __aicore__ inline void accumulate(const AscendC::LocalTensor<float>& probs, Rows rows,
-                                    int32_t width, int32_t task_slot, int32_t unit_slot) {
-    const int32_t count = rows.count;
-    const AscendC::LocalTensor<float> sum = ub_.sum[task_slot][rows.offset()];
-    AscendC::BlockReduceSum(ub_.fold, probs, count * width / Arch::kVectorLanes, Arch::kVectorLanes,
-                            1, 1, Arch::kBlockLanes);
-    AscendC::Mul(sum, sum, ub_.alpha[unit_slot][rows.offset()], count);
+  // Eight sums for each row of probabilities, in fp32 before they are rounded.
+  __aicore__ inline void fold_sums(const AscendC::LocalTensor<float>& probs, Rows rows,
+                                   int32_t width) {
+    AscendC::BlockReduceSum(ub_.fold, probs, rows.count * width / Arch::kVectorLanes,
+                            Arch::kVectorLanes, 1, 1, Arch::kBlockLanes);
     vector_barrier();
-    AscendC::WholeReduceSum(ub_.row_sum, ub_.fold, width / Arch::kBlockLanes, count, 1, 1,
-                            width / Arch::kVectorLanes);
+    AscendC::BlockReduceSum(ub_.sum_fold[rows.offset(Arch::kBlockLanes)], ub_.fold, rows.count,
+                            width / Arch::kBlockLanes, 1, 1, width / Arch::kVectorLanes);
     vector_barrier();
-    AscendC::Add(sum, sum, ub_.row_sum, count);
+  }
+
+  // sum = sum * alpha + row sums, once all rows of the unit are folded.
+  __aicore__ inline void accumulate(Rows rows, int32_t width, int32_t task_slot,
+                                    int32_t unit_slot) {
+    const AscendC::LocalTensor<float>& sum = ub_.sum[task_slot];
+    const FoldedLanes lanes(width);
+    AscendC::BlockReduceSum(ub_.row_sum, ub_.sum_fold, rows.padded() / Arch::kBlockLanes,
+                            lanes.mask, 1, 1, Arch::kBlockLanes);
+    AscendC::Mul(sum, sum, ub_.alpha[unit_slot], rows.count);
+    vector_barrier();
+    AscendC::Add(sum, sum, ub_.row_sum, rows.count);
     vector_barrier();
   }
 
  private:
+  // Of a row folded to a block: one lane for each 64 columns.
+  struct FoldedLanes {
+    __aicore__ inline explicit FoldedLanes(int32_t width) {
+      constexpr uint64_t kEachBlock = 0x0101010101010101;
+      mask[0] = kEachBlock * ((uint64_t{1} << (width / Arch::kVectorLanes)) - 1);
+    }
+    uint64_t mask[2] = {0, 0};
+  };
+
+  __aicore__ inline void row_maxima(const AscendC::LocalTensor<float>& scores, Rows rows,
+                                    int32_t width) {
+    AscendC::BlockReduceMax(ub_.fold, scores, rows.count * width / Arch::kVectorLanes,
+                            Arch::kVectorLanes, 1, 1, Arch::kBlockLanes);
+    vector_barrier();
+    AscendC::BlockReduceMax(ub_.spread, ub_.fold, rows.count, width / Arch::kBlockLanes, 1, 1,
+                            width / Arch::kVectorLanes);
+    vector_barrier();
+    const FoldedLanes lanes(width);
+    AscendC::BlockReduceMax(ub_.row_max, ub_.spread, rows.padded() / Arch::kBlockLanes, lanes.mask,
+                            1, 1, Arch::kBlockLanes);
+    vector_barrier();
+  }
+
   ScoreScale scale_;
+  float late_scale_;
+  bool scale_early_;
   UbBuffers<Config>& ub_;
 };
 

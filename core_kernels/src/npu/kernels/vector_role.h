@@ -47,6 +47,7 @@ class VectorRole {
       softmax_chunk(unit, own.first, {row, lesser(step, own.count - row)}, width);
     }
     set_cross<PIPE_MTE3>(CrossFlag::kProbsDone);
+    if (own.count != 0) softmax_.accumulate(own, width, unit.task_slot(), unit.slot());
     if (unit.closes_task) mask_.close();
   }
 
@@ -89,7 +90,7 @@ class VectorRole {
     softmax_.scale(scores, rows.count * width);
     mask_.apply(scores, unit, own, rows, width);
     softmax_.exponentiate(scores, rows, width, unit.task_slot(), unit.slot());
-    softmax_.accumulate(scores, rows, width, unit.task_slot(), unit.slot());
+    softmax_.fold_sums(scores, rows, width);
     AscendC::Cast(ub_.probs[score_slot_], scores, AscendC::RoundMode::CAST_RINT,
                   static_cast<uint32_t>(rows.count * width));
     store_probs(workspace_.probs[unit.slot()][at], rows.count, width);

@@ -24,7 +24,7 @@ struct UbBuffers {
       place(high[slot], Layout::kHigh, slot, Layout::kRows);
     }
     for (int32_t slot = 0; slot < kUnitsInFlight; ++slot) {
-      place(max[slot], Layout::kMax, slot, Layout::kRows);
+      place(shift[slot], Layout::kShift, slot, Layout::kRows);
       place(sum[slot], Layout::kSum, slot, Layout::kRows);
       place(alpha[slot], Layout::kAlpha, slot, Layout::kRows);
     }
@@ -39,11 +39,13 @@ struct UbBuffers {
     place(lse_spread, Layout::kLseSpread, 0, kSpreadElements);
     place(columns, Layout::kColumns, 0, kStackKeys);
     place(twos, Layout::kTwos, 0, Arch::kVectorLanes);
+    place(factors, Layout::kFactors, 0, Arch::kVectorLanes);
+    place(sum_fold, Layout::kSumFold, 0, kSpreadElements);
     place(bits, Layout::kBits, 0, Layout::kChunkRows * Arch::kVectorLanes / 8);
     place(relative, Layout::kRelative, 0, Layout::kRows);
     place(limit, Layout::kLimit, 0, Layout::kRows);
     place(row_max, Layout::kRowMax, 0, Layout::kRows);
-    place(new_max, Layout::kNewMax, 0, Layout::kRows);
+    place(new_shift, Layout::kNewShift, 0, Layout::kRows);
     place(row_sum, Layout::kRowSum, 0, Layout::kRows);
   }
 
@@ -61,12 +63,13 @@ struct UbBuffers {
   Tensor<float> fold;                     // a chunk with each block reduced to one number
   Tensor<float> spread, low_spread, high_spread, lse_spread;  // [rows, 8]: a number in a block
   Tensor<float> columns;                                      // 0, 1, 2, ...
-  Tensor<float> twos;                                         // 2, 2, 2, ...
+  Tensor<float> twos, factors;                                // 2, 2, ...; scale, scale, ...
+  Tensor<float> sum_fold;                                     // [rows, 8]: parts of row sums
   Tensor<uint8_t> bits;                                       // [rows, 64 bits]
   Tensor<int32_t> low[Layout::kSlots], high[Layout::kSlots];  // first key, and end, of each row
   Tensor<int32_t> relative;
-  Tensor<float> limit, row_max, new_max, row_sum;
-  Tensor<float> max[kUnitsInFlight], sum[kUnitsInFlight];  // of a task
+  Tensor<float> limit, row_max, new_shift, row_sum;
+  Tensor<float> shift[kUnitsInFlight], sum[kUnitsInFlight];  // of a task; shift = -scale * max
   Tensor<float> alpha[kUnitsInFlight];                     // of a unit
 
  private:
