@@ -11,12 +11,12 @@
 namespace fa::npu {
 
 // MTE2 -> MTE1 "filled" and back "free". Each name is the first of two slots. Queries ride on the
-// event of the keys that follow them: both pipes are in order, see CubeRole::load_keys.
-enum class L1Event : int8_t { kKeys = 0, kValues = 2, kProbs = 4 };
+// event of the keys that follow them: both pipes are in order, see ScoreProducts::load_keys.
+enum class L1Event : int8_t { kKeys = 0, kStay = 2, kStream = 4 };
 // MTE1 -> M "filled" and back "free", of a pair of slots in L0A and L0B.
 enum class L0Event : int8_t { kOperands = 0 };
-// M -> FIX "filled" and back "free".
-enum class AccumulatorEvent : int8_t { kResult = 0 };
+// M -> FIX "filled" and back "free", of a place in L0C.
+enum class Accumulator : int8_t { kScores = 0, kOutput = 2 };
 
 // MTE2 -> V "filled"; back "free", for scores by way of MTE3, which stores what takes their place.
 enum class UbInEvent : int8_t { kScores = 0, kPartial = 2 };

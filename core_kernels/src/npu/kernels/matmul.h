@@ -1,6 +1,7 @@
 #pragma once
 
-// L1 to L0 to the cube to GM: one product, summed over as many steps of k as it takes.
+// L1 to L0 to the cube to GM. A step loads one pair of operands; it adds to one place of L0C, or to
+// one for each half of the rows.
 
 #include "kernel_operator.h"
 #include "npu/kernels/buffers/l1_layout.h"
@@ -17,30 +18,43 @@ class Matmul {
  public:
   using T = typename Config::Element;
   using Layout = CubeLayout<Config>;
+  using Event = AscendC::HardEvent;
 
   __aicore__ inline Matmul() {
     for (int32_t slot = 0; slot < Layout::kSlots; ++slot) {
       const uint32_t at = static_cast<uint32_t>(slot * Layout::kTileBytes);
       left_[slot] = AscendC::LocalTensor<T>(AscendC::TPosition::A2, at, kTile * kTile);
       right_[slot] = AscendC::LocalTensor<T>(AscendC::TPosition::B2, at, kTile * kTile);
-      result_[slot] = AscendC::LocalTensor<float>(
-          AscendC::TPosition::CO1, static_cast<uint32_t>(slot * Layout::kAccumulatorBytes),
-          kTile * kTile);
-      set_event<AscendC::HardEvent::M_MTE1>(L0Event::kOperands, slot);
-      set_event<AscendC::HardEvent::FIX_M>(AccumulatorEvent::kResult, slot);
+      set_event<Event::M_MTE1>(L0Event::kOperands, slot);
+    }
+    for (int32_t place = 0; place < kAccumulators; ++place) {
+      result_[place] = AscendC::LocalTensor<float>(
+          AscendC::TPosition::CO1, static_cast<uint32_t>(place * Layout::kHalfBytes),
+          place < Layout::kSlots ? Layout::kHalfRows * kTile : kTile * kTile);
+      set_event<Event::FIX_M>(Accumulator::kScores, place);
     }
   }
 
   __aicore__ inline void drain() {
     for (int32_t slot = 0; slot < Layout::kSlots; ++slot) {
-      wait_event<AscendC::HardEvent::M_MTE1>(L0Event::kOperands, slot);
-      wait_event<AscendC::HardEvent::FIX_M>(AccumulatorEvent::kResult, slot);
+      wait_event<Event::M_MTE1>(L0Event::kOperands, slot);
+    }
+    for (int32_t place = 0; place < kAccumulators; ++place) {
+      wait_event<Event::FIX_M>(Accumulator::kScores, place);
     }
   }
 
-  // Before the operands of a step are loaded.
+  // Before the operands of a step are loaded, and between that and its products.
   __aicore__ inline void open_step() {
-    wait_event<AscendC::HardEvent::M_MTE1>(L0Event::kOperands, operand_slot_);
+    wait_event<Event::M_MTE1>(L0Event::kOperands, operand_slot_);
+  }
+  __aicore__ inline void operands_loaded() {
+    set_event<Event::MTE1_M>(L0Event::kOperands, operand_slot_);
+    wait_event<Event::MTE1_M>(L0Event::kOperands, operand_slot_);
+  }
+  __aicore__ inline void close_step() {
+    set_event<Event::M_MTE1>(L0Event::kOperands, operand_slot_);
+    operand_slot_ = 1 - operand_slot_;
   }
 
   // A, m x k, from columns of `pitch` rows in L1: a band of 16 rows at a time.
@@ -79,12 +93,12 @@ class Matmul {
     }
   }
 
-  // C = A B for the first step, C += A B for the others. Rows of A beyond m hold anything; they
-  // are computed, never stored. k is exact: rows of B beyond it may hold anything too.
-  __aicore__ inline void multiply(ProductShape shape, bool first_step) {
-    set_event<AscendC::HardEvent::MTE1_M>(L0Event::kOperands, operand_slot_);
-    wait_event<AscendC::HardEvent::MTE1_M>(L0Event::kOperands, operand_slot_);
-    if (first_step) wait_event<AscendC::HardEvent::FIX_M>(AccumulatorEvent::kResult, result_slot_);
+  // C = A B for the first step, C += A B for the others, with the rows of A from `first_row` on.
+  // Rows of A beyond m hold anything; they are computed, never stored. k is exact: rows of B beyond
+  // it may hold anything too.
+  __aicore__ inline void multiply(Accumulator to, int32_t half, ProductShape shape,
+                                  bool first_step) {
+    if (first_step) wait_event<Event::FIX_M>(to, half);
     AscendC::MmadParams params;
     params.m = static_cast<uint16_t>(round_up(shape.m, Arch::kFractal));
     params.n = static_cast<uint16_t>(round_up(shape.n, Arch::kFractal));
@@ -94,27 +108,29 @@ class Matmul {
     constexpr int32_t kFractalsInFlight = 10;
     const bool few = blocks(shape.m) * blocks(shape.n) < kFractalsInFlight;
     if (few && !first_step) AscendC::PipeBarrier<PIPE_M>();
-    AscendC::Mmad(result_[result_slot_], left_[operand_slot_], right_[operand_slot_], params);
-    set_event<AscendC::HardEvent::M_MTE1>(L0Event::kOperands, operand_slot_);
-    operand_slot_ = 1 - operand_slot_;
+    const int32_t first = half * Layout::kHalfRows / Arch::kFractal * blocks(shape.k);
+    AscendC::Mmad(result_[id_of(to, half)], left_[operand_slot_][fractals(first)],
+                  right_[operand_slot_], params);
   }
 
   // C to rows of `pitch` elements in GM.
-  __aicore__ inline void store(const AscendC::GlobalTensor<float>& to, ProductShape shape,
+  __aicore__ inline void store(Accumulator from, int32_t half,
+                               const AscendC::GlobalTensor<float>& to, ProductShape shape,
                                int32_t pitch) {
-    set_event<AscendC::HardEvent::M_FIX>(AccumulatorEvent::kResult, result_slot_);
-    wait_event<AscendC::HardEvent::M_FIX>(AccumulatorEvent::kResult, result_slot_);
+    set_event<Event::M_FIX>(from, half);
+    wait_event<Event::M_FIX>(from, half);
     AscendC::FixpipeParamsV220 params;
     params.nSize = static_cast<uint16_t>(shape.n);
     params.mSize = static_cast<uint16_t>(shape.m);
     params.srcStride = static_cast<uint16_t>(round_up(shape.m, Arch::kFractal));
     params.dstStride = static_cast<uint32_t>(pitch);
-    AscendC::Fixpipe<float, float, AscendC::CFG_ROW_MAJOR>(to, result_[result_slot_], params);
-    set_event<AscendC::HardEvent::FIX_M>(AccumulatorEvent::kResult, result_slot_);
-    result_slot_ = 1 - result_slot_;
+    AscendC::Fixpipe<float, float, AscendC::CFG_ROW_MAJOR>(to, result_[id_of(from, half)], params);
+    set_event<Event::FIX_M>(from, half);
   }
 
  private:
+  static constexpr int32_t kAccumulators = 3;  // two of scores, one of output
+
   __aicore__ static inline int32_t blocks(int32_t elements) {
     return (elements + Arch::kFractal - 1) / Arch::kFractal;
   }
@@ -123,8 +139,8 @@ class Matmul {
   }
 
   AscendC::LocalTensor<T> left_[Layout::kSlots], right_[Layout::kSlots];
-  AscendC::LocalTensor<float> result_[Layout::kSlots];
-  int32_t operand_slot_ = 0, result_slot_ = 0;
+  AscendC::LocalTensor<float> result_[kAccumulators];
+  int32_t operand_slot_ = 0;
 };
 
 }  // namespace fa::npu

@@ -39,6 +39,14 @@ struct Unit {
   __aicore__ inline int32_t tile_keys(int32_t tile) const {
     return lesser(kTile, keys - tile * kTile);
   }
+  __aicore__ inline int32_t row_blocks() const { return (task.rows + kTile - 1) / kTile; }
+  __aicore__ inline int32_t block_rows(int32_t row) const { return lesser(kTile, task.rows - row); }
+};
+
+// Tiles [begin, end) of a unit.
+struct TileRange {
+  int32_t begin;
+  int32_t end;
 };
 
 class Schedule {
@@ -76,14 +84,17 @@ class Schedule {
     return visible_keys(mask, query, task.q.length, task.kv.length);
   }
 
-  // Whether any of the up to 128 rows from `row` on sees a key of the tile.
-  __aicore__ inline bool sees(const Unit& unit, int32_t row, int32_t tile) const {
+  // The tiles of which any of the up to 128 rows from `row` on sees a key; the first one if none
+  // does, so that there is a product in any case: of probabilities that are 0.
+  __aicore__ inline TileRange tiles_seen(const Unit& unit, int32_t row) const {
     const Task& task = unit.task;
     const int32_t end = lesser(task.rows, row + kTile) - 1;
-    const int32_t first_key = unit.first_key + tile * kTile;
     const KvRange first = visible(task, task.first_query + row / task.heads.size);
     const KvRange last = visible(task, task.first_query + end / task.heads.size);
-    return last.hi > first_key && first.lo < first_key + unit.tile_keys(tile);
+    const int32_t low = greater(0, first.lo - unit.first_key);
+    const int32_t high = lesser(unit.keys, last.hi - unit.first_key);
+    if (high <= low) return {0, 1};
+    return {low / kTile, (high + kTile - 1) / kTile};
   }
 
  private:
@@ -149,8 +160,13 @@ class Schedule {
   }
 };
 
-// Both roles do the first half of a unit (scores, softmax) kUnitsAhead units before its second half
-// (output, rescale).
+// What a core does at a time; null where there is nothing.
+struct Turn {
+  const Unit* begins = nullptr;     // its first half: scores, softmax
+  const Unit* ends = nullptr;       // its second half, kUnitsAhead turns later: output, rescale
+  const Unit* ends_next = nullptr;  // in the next turn
+};
+
 template <typename Role>
 __aicore__ inline void run_units(Schedule& schedule, Role& role) {
   Unit units[kUnitsInFlight];
@@ -158,10 +174,13 @@ __aicore__ inline void run_units(Schedule& schedule, Role& role) {
   bool more = true;
   while (more || ended < begun) {
     if (more) more = schedule.next(units[begun % kUnitsInFlight]);
-    if (more) role.begin(units[begun++ % kUnitsInFlight]);
+    Turn turn;
+    if (more) turn.begins = &units[begun++ % kUnitsInFlight];
     if (ended < begun && (!more || begun - ended > kUnitsAhead)) {
-      role.end(units[ended++ % kUnitsInFlight]);
+      turn.ends = &units[ended++ % kUnitsInFlight];
+      if (ended < begun) turn.ends_next = &units[ended % kUnitsInFlight];
     }
+    role.turn(turn);
   }
 }
 

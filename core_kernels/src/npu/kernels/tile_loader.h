@@ -24,6 +24,12 @@ struct L1Rows {
 };
 
 template <typename T>
+__aicore__ inline AscendC::LocalTensor<T> l1_tensor(int32_t at, int32_t bytes) {
+  return AscendC::LocalTensor<T>(AscendC::TPosition::A1, static_cast<uint32_t>(at),
+                                 static_cast<uint32_t>(bytes) / sizeof(T));
+}
+
+template <typename T>
 __aicore__ inline void copy_rows(const AscendC::LocalTensor<T>& to,
                                  const AscendC::GlobalTensor<T>& from, int32_t rows,
                                  int64_t row_stride, int32_t columns, L1Rows place) {

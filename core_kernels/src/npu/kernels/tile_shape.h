@@ -19,8 +19,7 @@ inline constexpr int32_t kUnitsInFlight = kUnitsAhead + 1;
 // of them; the output of a vector core's share has to fit into UB.
 template <typename Config>
 struct TaskRows {
-  static constexpr int32_t kCube =
-      Config::kHeadDim <= kTile && Config::kValueDim <= kTile ? 2 * kTile : kTile;
+  static constexpr int32_t kCube = Config::kValueDim <= kTile ? 2 * kTile : kTile;
   static constexpr int32_t kVector = kCube / Arch::kVectorCores;
 };
 

@@ -33,6 +33,21 @@ class VectorRole {
     vector_barrier();
   }
 
+  __aicore__ inline void turn(const Turn& turn) {
+    if (turn.begins != nullptr) begin(*turn.begins);
+    if (turn.ends != nullptr) end(*turn.ends);
+  }
+
+  __aicore__ inline void drain() {
+    for (int32_t slot = 0; slot < Layout::kSlots; ++slot) {
+      wait_event<Event::MTE3_MTE2>(UbInEvent::kScores, slot);
+    }
+    mask_.drain();
+    output_.drain();
+    AscendC::PipeBarrier<PIPE_ALL>();
+  }
+
+ private:
   // Probabilities of a unit.
   __aicore__ inline void begin(const Unit& unit) {
     const Rows own = own_rows(unit.task);
@@ -66,16 +81,6 @@ class VectorRole {
     if (unit.closes_task) finish(unit, own);
   }
 
-  __aicore__ inline void drain() {
-    for (int32_t slot = 0; slot < Layout::kSlots; ++slot) {
-      wait_event<Event::MTE3_MTE2>(UbInEvent::kScores, slot);
-    }
-    mask_.drain();
-    output_.drain();
-    AscendC::PipeBarrier<PIPE_ALL>();
-  }
-
- private:
   // The rows of a task are shared out to both vector cores in eights.
   __aicore__ inline Rows own_rows(const Task& task) const {
     const int32_t share = round_up((task.rows + 1) / 2, Arch::kBlockLanes);
