@@ -15,8 +15,8 @@ namespace fa::npu {
 enum class L1Event : int8_t { kKeys = 0, kStay = 2, kStream = 4 };
 // MTE1 -> M "filled" and back "free", of a pair of slots in L0A and L0B.
 enum class L0Event : int8_t { kOperands = 0 };
-// M -> FIX "filled" and back "free", of a place in L0C.
-enum class Accumulator : int8_t { kScores = 0, kOutput = 2 };
+// M -> FIX: all products so far have read their operands. (L0C itself has unit flags.)
+enum class CubeEvent : int8_t { kOperandsRead = 0 };
 
 // MTE2 -> V "filled"; back "free", for scores by way of MTE3, which stores what takes their place.
 enum class UbInEvent : int8_t { kScores = 0, kPartial = 2 };

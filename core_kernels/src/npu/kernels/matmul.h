@@ -1,7 +1,8 @@
 #pragma once
 
-// L1 to L0 to the cube to GM. A step loads one pair of operands; it adds to one place of L0C, or to
-// one for each half of the rows.
+// L1 to L0 to the cube to GM: products that are summed over as many steps of k as it takes. Between
+// cube and store each block of L0C has a unit flag, so that the store follows the last step closely,
+// and the first step of the next product in turn follows the store.
 
 #include "kernel_operator.h"
 #include "npu/kernels/buffers/l1_layout.h"
@@ -9,8 +10,16 @@
 
 namespace fa::npu {
 
+// A place in L0C.
+enum class Accumulator : int32_t { kScores, kOutput };
+
 struct ProductShape {
   int32_t m, n, k;
+};
+
+// Of the sum over k.
+struct Step {
+  bool first, last;
 };
 
 template <typename Config>
@@ -29,32 +38,22 @@ class Matmul {
     }
     for (int32_t place = 0; place < kAccumulators; ++place) {
       result_[place] = AscendC::LocalTensor<float>(
-          AscendC::TPosition::CO1, static_cast<uint32_t>(place * Layout::kHalfBytes),
-          place < Layout::kSlots ? Layout::kHalfRows * kTile : kTile * kTile);
-      set_event<Event::FIX_M>(Accumulator::kScores, place);
+          AscendC::TPosition::CO1, static_cast<uint32_t>(place * Layout::kAccumulatorBytes),
+          kTile * kTile);
     }
+    AscendC::SetMMLayoutTransform(true);  // the cube goes along rows, as the store does
   }
 
   __aicore__ inline void drain() {
     for (int32_t slot = 0; slot < Layout::kSlots; ++slot) {
       wait_event<Event::M_MTE1>(L0Event::kOperands, slot);
     }
-    for (int32_t place = 0; place < kAccumulators; ++place) {
-      wait_event<Event::FIX_M>(Accumulator::kScores, place);
-    }
+    AscendC::SetMMLayoutTransform(false);
   }
 
-  // Before the operands of a step are loaded, and between that and its products.
+  // Before the operands of a step are loaded.
   __aicore__ inline void open_step() {
     wait_event<Event::M_MTE1>(L0Event::kOperands, operand_slot_);
-  }
-  __aicore__ inline void operands_loaded() {
-    set_event<Event::MTE1_M>(L0Event::kOperands, operand_slot_);
-    wait_event<Event::MTE1_M>(L0Event::kOperands, operand_slot_);
-  }
-  __aicore__ inline void close_step() {
-    set_event<Event::M_MTE1>(L0Event::kOperands, operand_slot_);
-    operand_slot_ = 1 - operand_slot_;
   }
 
   // A, m x k, from columns of `pitch` rows in L1: a band of 16 rows at a time.
@@ -93,43 +92,51 @@ class Matmul {
     }
   }
 
-  // C = A B for the first step, C += A B for the others, with the rows of A from `first_row` on.
-  // Rows of A beyond m hold anything; they are computed, never stored. k is exact: rows of B beyond
-  // it may hold anything too.
-  __aicore__ inline void multiply(Accumulator to, int32_t half, ProductShape shape,
-                                  bool first_step) {
-    if (first_step) wait_event<Event::FIX_M>(to, half);
+  // C = A B for the first step, C += A B for the others. Rows of A beyond m hold anything; they are
+  // computed, never stored. k is exact: rows of B beyond it may hold anything too.
+  __aicore__ inline void multiply(Accumulator to, ProductShape shape, Step step) {
+    set_event<Event::MTE1_M>(L0Event::kOperands, operand_slot_);
+    wait_event<Event::MTE1_M>(L0Event::kOperands, operand_slot_);
     AscendC::MmadParams params;
     params.m = static_cast<uint16_t>(round_up(shape.m, Arch::kFractal));
     params.n = static_cast<uint16_t>(round_up(shape.n, Arch::kFractal));
     params.k = static_cast<uint16_t>(shape.k);
-    params.cmatrixInitVal = first_step;
+    params.cmatrixInitVal = step.first;
+    params.unitFlag = step.last ? kUnitFlagTurn : kUnitFlagCheck;
     // Few fractals of C: the next step would read sums that are still on their way (page "Mmad").
     constexpr int32_t kFractalsInFlight = 10;
     const bool few = blocks(shape.m) * blocks(shape.n) < kFractalsInFlight;
-    if (few && !first_step) AscendC::PipeBarrier<PIPE_M>();
-    const int32_t first = half * Layout::kHalfRows / Arch::kFractal * blocks(shape.k);
-    AscendC::Mmad(result_[id_of(to, half)], left_[operand_slot_][fractals(first)],
-                  right_[operand_slot_], params);
+    if (few && !step.first) AscendC::PipeBarrier<PIPE_M>();
+    AscendC::Mmad(result_[place(to)], left_[operand_slot_], right_[operand_slot_], params);
+    set_event<Event::M_MTE1>(L0Event::kOperands, operand_slot_);
+    operand_slot_ = 1 - operand_slot_;
+  }
+
+  // What FIX does from here on comes after the reads of all operands so far: it may tell others
+  // that their places are free.
+  __aicore__ inline void order_store_after_loads() {
+    set_event<Event::M_FIX>(CubeEvent::kOperandsRead);
+    wait_event<Event::M_FIX>(CubeEvent::kOperandsRead);
   }
 
   // C to rows of `pitch` elements in GM.
-  __aicore__ inline void store(Accumulator from, int32_t half,
-                               const AscendC::GlobalTensor<float>& to, ProductShape shape,
-                               int32_t pitch) {
-    set_event<Event::M_FIX>(from, half);
-    wait_event<Event::M_FIX>(from, half);
+  __aicore__ inline void store(Accumulator from, const AscendC::GlobalTensor<float>& to,
+                               ProductShape shape, int32_t pitch) {
     AscendC::FixpipeParamsV220 params;
     params.nSize = static_cast<uint16_t>(shape.n);
     params.mSize = static_cast<uint16_t>(shape.m);
     params.srcStride = static_cast<uint16_t>(round_up(shape.m, Arch::kFractal));
     params.dstStride = static_cast<uint32_t>(pitch);
-    AscendC::Fixpipe<float, float, AscendC::CFG_ROW_MAJOR>(to, result_[id_of(from, half)], params);
-    set_event<Event::FIX_M>(from, half);
+    params.unitFlag = kUnitFlagTurn;
+    AscendC::Fixpipe<float, float, AscendC::CFG_ROW_MAJOR>(to, result_[place(from)], params);
   }
 
  private:
-  static constexpr int32_t kAccumulators = 3;  // two of scores, one of output
+  static constexpr int32_t kAccumulators = 2;
+  static constexpr uint8_t kUnitFlagCheck = 2;  // wait for the other side
+  static constexpr uint8_t kUnitFlagTurn = 3;   // and hand over to it
+
+  __aicore__ static inline int32_t place(Accumulator which) { return static_cast<int32_t>(which); }
 
   __aicore__ static inline int32_t blocks(int32_t elements) {
     return (elements + Arch::kFractal - 1) / Arch::kFractal;

@@ -58,7 +58,9 @@ class OutputProducts {
   }
   __aicore__ inline int32_t steps() const { return steps_; }
   __aicore__ inline void close() {
-    if (steps_ != 0) set_cross<PIPE_FIX>(CrossFlag::kPartialDone);
+    if (steps_ == 0) return;
+    matmul_.order_store_after_loads();  // of the probabilities
+    set_cross<PIPE_FIX>(CrossFlag::kPartialDone);
   }
 
   // One tile of a pass.
@@ -66,7 +68,7 @@ class OutputProducts {
     const bool first = tile_ == tiles_.begin, last = tile_ + 1 == tiles_.end;
     load_ahead(first);
     if (first || tile_ % Layout::kStreamTiles == 0) load_stream();
-    multiply(first);
+    multiply({first, last});
     if (last) store();
     ++tile_;
     if (last) close_pass();
@@ -164,7 +166,7 @@ class OutputProducts {
     return static_cast<uint32_t>(tile * kTile * round_up(unit_->block_rows(row_), Arch::kFractal));
   }
 
-  __aicore__ inline void multiply(bool first) {
+  __aicore__ inline void multiply(Step step) {
     const ProductShape shape{unit_->block_rows(row_), columns().count, unit_->tile_keys(tile_)};
     const int32_t group = tile_ / Layout::kGroupTiles;
     const int32_t in_group = tile_ % Layout::kGroupTiles, in_stream = tile_ - stream_first_;
@@ -180,9 +182,7 @@ class OutputProducts {
     }
     release_stream();
     if (last_pass()) release_groups();
-    matmul_.operands_loaded();
-    matmul_.multiply(Accumulator::kOutput, 0, shape, first);
-    matmul_.close_step();
+    matmul_.multiply(Accumulator::kOutput, shape, step);
   }
 
   __aicore__ inline void release_stream() {
@@ -215,7 +215,7 @@ class OutputProducts {
     const int32_t pitch = round_up(value_dim_, Arch::kFractal);
     const ProductShape whole{unit_->block_rows(row_), round_up(columns().count, Arch::kFractal),
                              kTile};
-    matmul_.store(Accumulator::kOutput, 0,
+    matmul_.store(Accumulator::kOutput,
                   workspace_.partial[unit_->slot()][static_cast<uint32_t>(row_ * pitch + column_)],
                   whole, pitch);
   }

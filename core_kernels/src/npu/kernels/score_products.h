@@ -92,28 +92,17 @@ class ScoreProducts {
       // The tail of the head dim is zero on both sides.
       const int32_t depth = round_up(lesser(kTile, head_dim_ - first), Arch::kFractal);
       const int32_t query_at = first * query_pitch + row_ * Arch::kFractal;
+      const ProductShape shape{rows, keys, depth};
       matmul_.open_step();
-      matmul_.load_left(query()[static_cast<uint32_t>(query_at)], {rows, keys, depth}, query_pitch);
+      matmul_.load_left(query()[static_cast<uint32_t>(query_at)], shape, query_pitch);
       matmul_.load_right_by_rows(l1_keys_[key_slot_][static_cast<uint32_t>(first * key_pitch)],
-                                 {rows, keys, depth});
-      matmul_.operands_loaded();
-      for (int32_t half = 0; half * Layout::kHalfRows < rows; ++half) {
-        const ProductShape shape{half_rows(rows, half), keys, depth};
-        matmul_.multiply(Accumulator::kScores, half, shape, first == 0);
-        if (first + kTile >= head_dim_) store(half, shape);
-      }
-      matmul_.close_step();
+                                 shape);
+      matmul_.multiply(Accumulator::kScores, shape, {first == 0, first + kTile >= head_dim_});
     }
-  }
-
-  __aicore__ static inline int32_t half_rows(int32_t rows, int32_t half) {
-    return lesser(Layout::kHalfRows, rows - half * Layout::kHalfRows);
-  }
-
-  __aicore__ inline void store(int32_t half, ProductShape shape) {
-    const int32_t at = (row_ + half * Layout::kHalfRows) * kStackKeys + tile_ * kTile;
-    matmul_.store(Accumulator::kScores, half,
-                  workspace_.scores[unit_->slot()][static_cast<uint32_t>(at)], shape, kStackKeys);
+    const int32_t at = row_ * kStackKeys + tile_ * kTile;
+    matmul_.store(Accumulator::kScores,
+                  workspace_.scores[unit_->slot()][static_cast<uint32_t>(at)],
+                  {rows, keys, head_dim_}, kStackKeys);
   }
 
   const Schedule& schedule_;

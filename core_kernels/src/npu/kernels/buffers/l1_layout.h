@@ -45,11 +45,8 @@ struct CubeLayout {
 
   static_assert(kSlots * kTileBytes <= Arch::kL0aBytes);
   static_assert(kSlots * kTileBytes <= Arch::kL0bBytes);
-  // Scores of a tile in two halves, so that one is stored while the other is computed; output.
-  static constexpr int32_t kHalfRows = kTile / 2;
-  static constexpr int32_t kHalfBytes = kHalfRows * kTile * 4;
-  static constexpr int32_t kOutputAccumulator = kSlots * kHalfBytes;
-  static_assert(kOutputAccumulator + kTile * kTile * 4 <= Arch::kL0cBytes);
+  static constexpr int32_t kAccumulatorBytes = kTile * kTile * 4;  // one of scores, one of output
+  static_assert(2 * kAccumulatorBytes <= Arch::kL0cBytes);
 };
 
 }  // namespace fa::npu
