@@ -14,12 +14,12 @@ npu_predicted = importlib.import_module("npu_predicted")
 
 # Cycles by (head dim, causal), B = 1, H = 16, S = 2048, default profile.
 BASELINE = {
-    (64, False): 382278,
-    (64, True): 221213,
-    (128, False): 410670,
-    (128, True): 243593,
-    (256, False): 669004,
-    (256, True): 353098,
+    (64, False): 348535,
+    (64, True): 200262,
+    (128, False): 365379,
+    (128, True): 221324,
+    (256, False): 529011,
+    (256, True): 297490,
 }
 
 
