@@ -94,3 +94,21 @@ def test_a_graph_is_recorded_and_its_backward_refused(wheel: Wheel, machine: Mac
     out = wheel.module.flash_attn_func(q, k, v)
     with pytest.raises(wheel.module.NotSupported, match="backward: the back end npu has none yet"):
         out.float().sum().backward()
+
+
+@pytest.mark.parametrize("cores", [1, 24])
+@pytest.mark.parametrize("starts", [(0, 3, 3, 200), (5, 9, 150, 300), (300, 300), (0,)])
+def test_tokens_of_no_sequence_are_zero(
+    wheel: Wheel, machine: Machine, cores: int, starts: tuple[int, ...]
+) -> None:
+    """Before, between and behind the sequences of a packed tensor, as on the CPU."""
+    machine.use(cores)
+    q = torch.randn(310, 3, 40).half()
+    cu = torch.tensor(starts, dtype=torch.int32)
+    arguments = {"return_attn_probs": True, "causal": True}
+    out, lse, *_ = wheel.module.flash_attn_varlen_func(q, q, q, cu, cu, 200, 200, **arguments)
+    outside = torch.ones(310, dtype=torch.bool)
+    outside[starts[0] : starts[-1]] = False
+    assert out[outside].eq(0).all()
+    assert lse[:, outside].eq({2: float("inf"), 3: float("-inf")}[wheel.api]).all()
+    assert out[~outside].ne(0).any(-1).all()

@@ -98,10 +98,10 @@ Status plan_forward(const ForwardProblem& problem, const KernelObject& object, P
   plan->rows_per_task = task_rows(g, plan->heads_per_row_group, kernel->max_task_rows, cores);
   plan->longest_first = g.mask.window_right >= 0;
   plan->splits = 1;
-  plan->clear_outputs = problem.packed_q || problem.lengths.seqused_q;
   plan->tasks = task_count(g, plan->heads_per_row_group, plan->rows_per_task);
-  plan->cores = static_cast<int32_t>(std::min<int64_t>(cores, plan->tasks));
-  if (plan->tasks == 0) return {};
+  if (g.q_rows * g.q_tokens == 0) return {};
+  // One at least: tokens that no sequence owns are cleared.
+  plan->cores = static_cast<int32_t>(std::clamp<int64_t>(plan->tasks, 1, cores));
   bool debug = false;
   FA_RETURN_IF_ERROR(status_wanted(&debug));
   if (debug) {

@@ -52,7 +52,7 @@ Status plan_npu_forward(const ForwardProblem& problem, Plan* plan) {
 
 Status run_npu_forward(const ForwardProblem& problem, const Plan& plan,
                        const Execution& execution) {
-  if (plan.tasks == 0) return {};
+  if (plan.cores == 0) return {};
   const npu::KernelObject* object = nullptr;
   FA_RETURN_IF_ERROR(npu::kernel_object(&object));
   uint64_t workspace = reinterpret_cast<uint64_t>(execution.workspace);

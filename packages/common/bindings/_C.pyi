@@ -28,7 +28,6 @@ def set_exceptions(
 def set_npu_hooks(
     workspace: Callable[[Tensor, int], Tensor],  # nbytes on the device of a tensor, uint8
     current_stream: Callable[[Tensor], int],  # handle of its device's current stream
-    clear: Callable[[Tensor, Tensor, float], None],  # out = 0, lse = value, on that stream
     clear_status: Callable[[Tensor, int, int], None],  # zeroes bytes of a workspace: begin, count
     read_status: Callable[[Tensor, int, int], bytes],  # the same bytes after the call has ended
 ) -> None:

@@ -24,15 +24,14 @@ thread_local fa::Plan last_plan;
 struct NpuHooks {
   PyObject* workspace = nullptr;
   PyObject* current_stream = nullptr;
-  PyObject* clear = nullptr;
   PyObject* clear_status = nullptr;
   PyObject* read_status = nullptr;
 };
 NpuHooks npu_hooks;
 
-void set_npu_hooks(py::object workspace, py::object current_stream, py::object clear,
-                   py::object clear_status, py::object read_status) {
-  npu_hooks = {workspace.release().ptr(), current_stream.release().ptr(), clear.release().ptr(),
+void set_npu_hooks(py::object workspace, py::object current_stream, py::object clear_status,
+                   py::object read_status) {
+  npu_hooks = {workspace.release().ptr(), current_stream.release().ptr(),
                clear_status.release().ptr(), read_status.release().ptr()};
 }
 
@@ -114,7 +113,6 @@ void forward(handle q, handle k, handle v, handle qv, handle out, handle lse, ha
   check(fa::prepare_forward(call, &problem, &plan));
   bool on_npu = plan.cores > 0;
   Room room = on_npu ? Room(q, plan) : Room(allocate, plan);
-  if (plan.clear_outputs) py::handle(npu_hooks.clear)(out, lse, problem.geometry.empty_lse);
   if (plan.status_bytes > 0) {
     py::handle(npu_hooks.clear_status)(room.workspace, plan.status_begin, plan.status_bytes);
   }

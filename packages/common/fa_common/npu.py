@@ -54,12 +54,6 @@ def workspace(tensor: Tensor, nbytes: int) -> Tensor:
     return kept
 
 
-def clear(out: Tensor, lse: Tensor, empty_lse: float) -> None:
-    """Writes the results of rows that no sequence owns; kernels overwrite all others."""
-    out.zero_()
-    lse.fill_(empty_lse)
-
-
 def clear_status(room: Tensor, begin: int, nbytes: int) -> None:
     """Zeroes what kernels write wrong values of index tensors to."""
     room[begin : begin + nbytes].zero_()
@@ -70,4 +64,4 @@ def read_status(room: Tensor, begin: int, nbytes: int) -> bytes:
     return bytes(room[begin : begin + nbytes].cpu().tolist())
 
 
-native.set_npu_hooks(workspace, current_stream, clear, clear_status, read_status)
+native.set_npu_hooks(workspace, current_stream, clear_status, read_status)

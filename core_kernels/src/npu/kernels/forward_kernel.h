@@ -6,6 +6,7 @@
 #include "kernel_operator.h"
 #include "npu/kernels/config.h"
 #include "npu/kernels/cube_role.h"
+#include "npu/kernels/unowned.h"
 #include "npu/kernels/vector_role.h"
 
 namespace fa::npu {
@@ -34,6 +35,10 @@ __aicore__ inline void forward(GM_ADDR address) {
     VectorRole<Config> vector(args, schedule, core, AscendC::GetSubBlockIdx());
     run_units(schedule, vector);
     vector.drain();
+    const int64_t vectors = AscendC::GetSubBlockNum();
+    UnownedRows<Config> unowned(args);
+    unowned.clear(static_cast<int32_t>(core * vectors + AscendC::GetSubBlockIdx()),
+                  static_cast<int32_t>(AscendC::GetBlockNum() * vectors));
   }
 }
 

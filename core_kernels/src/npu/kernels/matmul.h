@@ -1,8 +1,8 @@
 #pragma once
 
 // L1 to L0 to the cube to GM: products that are summed over as many steps of k as it takes. Between
-// cube and store each block of L0C has a unit flag, so that the store follows the last step closely,
-// and the first step of the next product in turn follows the store.
+// cube and store each block of L0C has a unit flag, so that the store follows the last step
+// closely, and the first step of the next product in turn follows the store.
 
 #include "kernel_operator.h"
 #include "npu/kernels/buffers/l1_layout.h"

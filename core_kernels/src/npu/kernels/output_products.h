@@ -1,7 +1,7 @@
 #pragma once
 
-// O = P V of a unit, in passes over its tiles: one for each block of rows and each block of the value
-// dim's columns. What all passes need, values or probabilities, stays in L1 for the unit.
+// O = P V of a unit, in passes over its tiles: one for each block of rows and each block of the
+// value dim's columns. What all passes need, values or probabilities, stays in L1 for the unit.
 
 #include "kernel_operator.h"
 #include "npu/kernels/buffers/l1_layout.h"
@@ -230,8 +230,8 @@ class OutputProducts {
   const Unit* unit_ = nullptr;
   const Unit* upcoming_ = nullptr;
   int32_t steps_ = 0;
-  int32_t row_ = 0, column_ = 0, tile_ = 0;  // of the next step
-  TileRange tiles_ = {};                     // of its pass
+  int32_t row_ = 0, column_ = 0, tile_ = 0;     // of the next step
+  TileRange tiles_ = {};                        // of its pass
   int32_t stream_slot_ = 0, stream_first_ = 0;  // place, and first tile in it
 };
 

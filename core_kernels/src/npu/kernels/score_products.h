@@ -27,8 +27,8 @@ class ScoreProducts {
         keys_(args.k, args),
         head_dim_(args.head_dim) {
     for (int32_t slot = 0; slot < Layout::kSlots; ++slot) {
-      l1_query_[slot] = l1_tensor<T>(Layout::kQuery + slot * Layout::kQueryBytes,
-                                     Layout::kQueryBytes);
+      l1_query_[slot] =
+          l1_tensor<T>(Layout::kQuery + slot * Layout::kQueryBytes, Layout::kQueryBytes);
       l1_keys_[slot] = l1_tensor<T>(Layout::kKeys + slot * Layout::kKeyBytes, Layout::kKeyBytes);
       set_event<Event::MTE1_MTE2>(L1Event::kKeys, slot);
     }
@@ -100,8 +100,7 @@ class ScoreProducts {
       matmul_.multiply(Accumulator::kScores, shape, {first == 0, first + kTile >= head_dim_});
     }
     const int32_t at = row_ * kStackKeys + tile_ * kTile;
-    matmul_.store(Accumulator::kScores,
-                  workspace_.scores[unit_->slot()][static_cast<uint32_t>(at)],
+    matmul_.store(Accumulator::kScores, workspace_.scores[unit_->slot()][static_cast<uint32_t>(at)],
                   {rows, keys, head_dim_}, kStackKeys);
   }
 

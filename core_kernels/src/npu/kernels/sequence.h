@@ -13,6 +13,7 @@ namespace fa::npu {
 struct Sequence {
   int32_t first = 0;  // token of a packed tensor; 0 if padded
   int32_t length = 0;
+  int32_t capacity = 0;  // tokens that the tensor gives it, used or not
 };
 
 // What is reported of one side of the problem.
@@ -34,10 +35,11 @@ class SequenceTable {
   }
 
   __aicore__ inline Sequence at(int32_t batch) const {
-    Sequence sequence{0, args_.limit};
+    Sequence sequence{0, args_.limit, args_.limit};
     if (args_.cu_seqlens != 0) {
       sequence.first = checked(wrong_.start, batch, starts_.GetValue(batch), args_.tokens);
       const int32_t end = checked(wrong_.start, batch, starts_.GetValue(batch + 1), args_.tokens);
+      sequence.capacity = greater(0, end - sequence.first);
       sequence.length = checked(wrong_.length, batch, end - sequence.first, args_.limit);
     }
     if (args_.seqused != 0) {

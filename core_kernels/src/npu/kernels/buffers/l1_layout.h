@@ -7,8 +7,8 @@
 
 namespace fa::npu {
 
-// Output is a product of probabilities and values, in passes: over blocks of rows, or over blocks of
-// the value dim's columns. What all passes need stays in L1 for the unit and comes in groups of
+// Output is a product of probabilities and values, in passes: over blocks of rows, or over blocks
+// of the value dim's columns. What all passes need stays in L1 for the unit and comes in groups of
 // tiles; the other operand streams through, tile by tile.
 template <typename Config>
 struct OutputShape {

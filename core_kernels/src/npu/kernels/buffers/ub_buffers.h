@@ -70,7 +70,7 @@ struct UbBuffers {
   Tensor<int32_t> relative;
   Tensor<float> limit, row_max, new_shift, row_sum;
   Tensor<float> shift[kUnitsInFlight], sum[kUnitsInFlight];  // of a task; shift = -scale * max
-  Tensor<float> alpha[kUnitsInFlight];                     // of a unit
+  Tensor<float> alpha[kUnitsInFlight];                       // of a unit
 
  private:
   template <typename E>
