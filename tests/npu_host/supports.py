@@ -50,8 +50,8 @@ class Refused(NamedTuple):
 
 
 REFUSED = (
-    Refused("fwd v2.func b=1 sq=4 skv=8", "float32"),
-    Refused("fwd v3.func b=1 sq=4 skv=8 dt=fp8", "float8_e4m3fn"),
+    Refused("fwd v2.func b=1 sq=4 skv=8", "got float32, supported on NPUs: float16 and bfloat16"),
+    Refused("fwd v3.func b=1 sq=4 skv=8 dt=fp8", "the chip has no 8-bit floating point"),
     Refused("fwd v2.func b=1 sq=4 skv=8 d=257 dt=fp16", "head dim"),
     Refused("fwd v3.func b=1 sq=4 skv=8 d=8 dv=512 dt=bf16", "head dim"),
     Refused("fwd v3.func b=1 sq=4 skv=8 dt=fp16 chunk=4", "attention_chunk"),

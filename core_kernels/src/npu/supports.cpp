@@ -11,6 +11,10 @@ using Problem = ForwardProblem;
 std::string given(bool is) { return is ? "a tensor" : ""; }
 std::string above(double value, double limit) { return value > limit ? concat(value) : ""; }
 
+std::string is_fp8(const Problem& p) {
+  return p.q_dtype == DType::kFloat8E4M3 ? dtype_name(p.q_dtype) : "";
+}
+
 std::string wrong_dtype(const Problem& p) {
   bool half = p.q_dtype == DType::kFloat16 || p.q_dtype == DType::kBFloat16;
   return half ? "" : dtype_name(p.q_dtype);
@@ -37,7 +41,8 @@ struct Refusal {
 };
 
 constexpr Refusal kRefusals[] = {
-    {"q", wrong_dtype, "float16 and bfloat16 (the chip has no 8-bit floating point)"},
+    {"q", is_fp8, "float16 and bfloat16 (the chip has no 8-bit floating point)"},
+    {"q", wrong_dtype, "float16 and bfloat16"},
     {"head dim", wide_head, "1 to 256 for keys and for values"},
     {"page_table", many_pages, "pages that 32 bits can number"},
     {"attention_chunk", [](const Problem& p) { return above(p.geometry.mask.attention_chunk, 0); },

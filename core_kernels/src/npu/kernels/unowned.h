@@ -41,7 +41,6 @@ class UnownedRows {
       if (packed && batch + 1 == args_.batch) store(batch, end, args_.q_lengths.tokens);
     }
     if (packed && args_.batch == 0 && first == 0) store(0, 0, args_.q_lengths.tokens);
-    AscendC::PipeBarrier<PIPE_ALL>();
   }
 
  private:
