@@ -397,6 +397,7 @@ def plan_values(
     num_splits: int,
     pack_gqa: int,
     sm_margin: int,
+    *,
     on_npu: bool = False,
 ) -> list[int]:
     """Values of a plan, which follow from sizes and options alone."""
