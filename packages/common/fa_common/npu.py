@@ -39,7 +39,10 @@ def current_stream(tensor: Tensor) -> int:
     once. The way to torch_npu's streams is not there yet."""
     if tensor.is_cpu:
         return 0
-    raise NotImplementedError("no way to the streams of torch_npu yet")
+    raise BackendUnavailable(
+        f"attention: got tensors on {tensor.device}, expected CPU tensors "
+        "(this version has no way to the streams of torch_npu)"
+    )
 
 
 def workspace(tensor: Tensor, nbytes: int) -> Tensor:
