@@ -31,6 +31,25 @@ class LengthArgs(ctypes.Structure):
     _fields_ = [("cu_seqlens", UInt64), ("seqused", UInt64), ("limit", Int32), ("tokens", Int32)]
 
 
+class CacheArgs(ctypes.Structure):
+    _fields_ = [("leftpad", UInt64), ("batch_idx", UInt64), ("rows", Int32), ("reserved", Int32)]
+
+
+class SinkArgs(ctypes.Structure):
+    _fields_ = [("values", UInt64), ("stride", Int64), ("dtype", Int32), ("reserved", Int32)]
+
+
+class SplitArgs(ctypes.Structure):
+    _fields_ = [
+        ("out", TensorArg),
+        ("lse", TensorArg),
+        ("out_stride", Int64),
+        ("lse_stride", Int64),
+        ("count", Int32),
+        ("reserved", Int32),
+    ]
+
+
 class ForwardArgs(ctypes.Structure):
     _fields_ = [
         ("q", TensorArg),
@@ -41,6 +60,9 @@ class ForwardArgs(ctypes.Structure):
         ("q_lengths", LengthArgs),
         ("kv_lengths", LengthArgs),
         ("pages", PageArgs),
+        ("cache", CacheArgs),
+        ("sink", SinkArgs),
+        ("splits", SplitArgs),
         ("workspace", UInt64),
         ("status", UInt64),
         ("batch", Int32),
@@ -55,6 +77,19 @@ class ForwardArgs(ctypes.Structure):
         ("softcap", Float),
         ("empty_lse", Float),
         ("task_rows", Int32),
-        ("reserved", Int32),
+        ("attention_chunk", Int32),
         ("longest_first", Int32),
+    ]
+
+
+class CombineArgs(ctypes.Structure):
+    _fields_ = [
+        ("partials", SplitArgs),
+        ("out", TensorArg),
+        ("lse", TensorArg),
+        ("q_lengths", LengthArgs),
+        ("batch", Int32),
+        ("q_heads", Int32),
+        ("value_dim", Int32),
+        ("empty_lse", Float),
     ]

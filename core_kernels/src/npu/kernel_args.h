@@ -32,6 +32,33 @@ struct LengthArgs {
   int32_t tokens;       // of a packed tensor in total
 };
 
+// Where the sequences of a cache are, and where they begin.
+struct CacheArgs {
+  uint64_t leftpad;    // [B] int32: keys before it do not count; 0: none
+  uint64_t batch_idx;  // [B] int32: row of the cache, or of the page table; 0: the sequence's number
+  int32_t rows;        // of the cache, or of the page table
+  int32_t reserved;
+};
+
+// Learnable sinks: a score of its own per query head, without a value.
+struct SinkArgs {
+  uint64_t values;  // [Hq] of fa::DType float32, float16 or bfloat16; 0: none
+  int64_t stride;   // elements
+  int32_t dtype;
+  int32_t reserved;
+};
+
+// Split-KV: `count` tasks share the keys of the same rows. Each stores its output and LSE in fp32,
+// for the combine kernel.
+struct SplitArgs {
+  TensorArg out;       // [splits, B, Hq, Sq, Dv], of a packed tensor [splits, Hq, Tq, Dv]
+  TensorArg lse;       // [splits, B, Hq, Sq], [splits, Hq, Tq]; seq_stride 1
+  int64_t out_stride;  // from split to split
+  int64_t lse_stride;
+  int32_t count;  // up to 1: not split; the results go to ForwardArgs.out and lse
+  int32_t reserved;
+};
+
 // Which value in device memory was wrong. Every core has a line of its own in the status region:
 // the words what, batch entry, value, and the largest value allowed; all 0 as long as nothing was
 // wrong.
@@ -44,6 +71,8 @@ enum class WrongValue : int32_t {
   kSequsedQ,
   kSequsedK,
   kPage,
+  kLeftpad,
+  kBatchIdx,
 };
 
 inline constexpr int32_t kStatusLineBytes = 64;  // of the scalar cache, so that cores do not share
@@ -58,6 +87,9 @@ struct ForwardArgs {
   LengthArgs q_lengths;
   LengthArgs kv_lengths;
   PageArgs pages;
+  CacheArgs cache;
+  SinkArgs sink;
+  SplitArgs splits;
   uint64_t workspace;  // bytes: workspace_bytes_per_core(...) times cores
   uint64_t status;     // status region, zeroed; 0: not wanted
   int32_t batch;
@@ -72,13 +104,30 @@ struct ForwardArgs {
   float softcap;      // 0 = off
   float empty_lse;    // the LSE of a row that sees no key
   int32_t task_rows;  // rows (query, head) of a task: a multiple of 16 up to what the bucket takes
-  int32_t reserved;
+  int32_t attention_chunk;  // 0 = off
   int32_t longest_first;  // non-zero: late query blocks, which see more keys, come first
 };
 
 static_assert(std::is_trivially_copyable_v<ForwardArgs>);
 static_assert(sizeof(TensorArg) == 32 && sizeof(PageArgs) == 32 && sizeof(LengthArgs) == 24);
-static_assert(sizeof(ForwardArgs) == 5 * 32 + 2 * 24 + 32 + 2 * 8 + 14 * 4);
+static_assert(sizeof(CacheArgs) == 24 && sizeof(SinkArgs) == 24 && sizeof(SplitArgs) == 88);
+static_assert(sizeof(ForwardArgs) == 5 * 32 + 2 * 24 + 32 + 2 * 24 + 88 + 2 * 8 + 14 * 4);
 static_assert(sizeof(ForwardArgs) % sizeof(uint64_t) == 0);
+
+// Merges the outputs of splits.
+struct CombineArgs {
+  SplitArgs partials;
+  TensorArg out;         // [B, Sq, Hq, Dv] or packed [Tq, Hq, Dv]
+  TensorArg lse;         // fp32; address 0: not wanted
+  LengthArgs q_lengths;  // rows beyond are left alone
+  int32_t batch;
+  int32_t q_heads;
+  int32_t value_dim;
+  float empty_lse;  // the LSE of a row that no split has keys for
+};
+
+static_assert(std::is_trivially_copyable_v<CombineArgs>);
+static_assert(sizeof(CombineArgs) == 88 + 2 * 32 + 24 + 4 * 4);
+static_assert(sizeof(CombineArgs) % sizeof(uint64_t) == 0);
 
 }  // namespace fa::npu

@@ -27,6 +27,10 @@ const char* name_of(WrongValue what) {
       return "seqused_k (cache_seqlens)";
     case WrongValue::kPage:
       return "page_table, a page";
+    case WrongValue::kLeftpad:
+      return "cache_leftpad";
+    case WrongValue::kBatchIdx:
+      return "cache_batch_idx";
     case WrongValue::kNone:
       break;
   }

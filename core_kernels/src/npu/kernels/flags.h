@@ -23,7 +23,10 @@ enum class UbInEvent : int8_t { kScores = 0, kPartial = 2 };
 // V -> MTE3 "filled" and back "free".
 enum class UbOutEvent : int8_t { kProbs = 0, kOut = 2, kLse = 3 };
 // S -> V "filled" and back "free".
-enum class ScalarEvent : int8_t { kLimits = 0 };
+enum class ScalarEvent : int8_t { kLimits = 0, kSinks = 2 };
+
+// Of the combine kernel: MTE2 -> V "filled" and back "free"; V -> MTE3 and back.
+enum class CombineEvent : int8_t { kPartial = 0, kLse = 2, kOut = 3 };
 
 // Each is set once per unit of work, and at most kUnitsInFlight are pending.
 enum class CrossFlag : uint16_t { kScoresDone = 0, kProbsDone = 1, kPartialDone = 2 };
@@ -41,6 +44,10 @@ __aicore__ inline void set_event(Event event, int32_t slot = 0, Caller caller = 
 template <AscendC::HardEvent direction, typename Event>
 __aicore__ inline void wait_event(Event event, int32_t slot = 0, Caller caller = Caller::here()) {
   AscendC::WaitFlag<direction>(static_cast<event_t>(id_of(event, slot)) FA_AT(caller));
+}
+
+__aicore__ inline void vector_barrier(Caller caller = Caller::here()) {
+  AscendC::PipeBarrier<PIPE_V>(FA_ONLY_AT(caller));
 }
 
 // Between the cube core and its two vector cores.

@@ -6,25 +6,15 @@
 #include "kernel_operator.h"
 #include "npu/kernels/config.h"
 #include "npu/kernels/cube_role.h"
+#include "npu/kernels/entry.h"
 #include "npu/kernels/unowned.h"
 #include "npu/kernels/vector_role.h"
 
 namespace fa::npu {
 
-__aicore__ inline ForwardArgs read_args(GM_ADDR address) {
-  AscendC::GlobalTensor<uint64_t> words;
-  words.SetGlobalBuffer(reinterpret_cast<__gm__ uint64_t*>(address));
-  ForwardArgs args;
-  uint64_t* to = reinterpret_cast<uint64_t*>(&args);
-  for (uint64_t word = 0; word < sizeof(ForwardArgs) / sizeof(uint64_t); ++word) {
-    to[word] = words.GetValue(word);
-  }
-  return args;
-}
-
 template <typename Config>
 __aicore__ inline void forward(GM_ADDR address) {
-  const ForwardArgs args = read_args(address);
+  const ForwardArgs args = read_args<ForwardArgs>(address);
   const int64_t core = AscendC::GetBlockIdx() / AscendC::GetSubBlockNum();
   Schedule schedule(args, core, AscendC::GetBlockNum());
   if ASCEND_IS_AIC {
@@ -44,15 +34,8 @@ __aicore__ inline void forward(GM_ADDR address) {
 
 }  // namespace fa::npu
 
-// Under bisheng the launch names the entry; the simulator needs it registered.
-#ifdef ASC_KERNEL
-#define FA_REGISTER_KERNEL(name) ASC_KERNEL(name, ascsim::KernelKind::kMix)
-#else
-#define FA_REGISTER_KERNEL(name) static_assert(true)
-#endif
-
 #define FA_FORWARD_KERNEL(name, T, head_dim, value_dim, extras)                    \
   extern "C" __global__ __mix__(1, 2) __aicore__ void name(GM_ADDR args) {         \
     fa::npu::forward<fa::npu::KernelConfig<T, head_dim, value_dim, extras>>(args); \
   }                                                                                \
-  FA_REGISTER_KERNEL(name)
+  FA_REGISTER_KERNEL(name, kMix)

@@ -7,63 +7,12 @@
 #include "npu/kernel_args.h"
 #include "npu/kernels/buffers/ub_buffers.h"
 #include "npu/kernels/flags.h"
+#include "npu/kernels/row_store.h"
 #include "npu/kernels/schedule.h"
+#include "npu/kernels/sink.h"
 #include "npu/kernels/softmax.h"
 
 namespace fa::npu {
-
-// Stores rows of UB, `pitch_blocks` blocks each, to a tensor whose rows are (query, head) pairs.
-template <typename E>
-class RowStore {
- public:
-  __aicore__ inline RowStore(const TensorArg& arg, int32_t columns) : arg_(arg), columns_(columns) {
-    gm_.SetGlobalBuffer(reinterpret_cast<__gm__ E*>(arg.address));
-  }
-
-  __aicore__ inline bool wanted() const { return arg_.address != 0; }
-
-  // `rows` of the task; the first one is the first of `from`.
-  __aicore__ inline void store(const AscendC::LocalTensor<E>& from, const Task& task, Rows rows,
-                               int32_t pitch_blocks) const {
-    const int32_t size = task.heads.size;
-    const int32_t row_elements = pitch_blocks * Arch::kBlockBytes / static_cast<int32_t>(sizeof(E));
-    for (int32_t ahead = 0; ahead < lesser(size, rows.count); ++ahead) {
-      const int32_t queries = (rows.count - 1 - ahead) / size + 1;
-      copy(from[static_cast<uint32_t>(ahead * row_elements)], gm_[offset(task, rows.first + ahead)],
-           queries, (size - 1) * pitch_blocks, size * row_elements);
-    }
-  }
-
- private:
-  __aicore__ inline uint64_t offset(const Task& task, int32_t row) const {
-    const PackedRow at = task.heads.row(row);
-    const int64_t query = static_cast<int64_t>(task.q.first) + task.first_query + at.q_index;
-    return static_cast<uint64_t>(task.batch * arg_.batch_stride + query * arg_.seq_stride +
-                                 at.q_head * arg_.head_stride);
-  }
-
-  // Rows of one head: one copy if the distance between queries fits its field.
-  __aicore__ inline void copy(const AscendC::LocalTensor<E>& from,
-                              const AscendC::GlobalTensor<E>& to, int32_t queries,
-                              int32_t gap_blocks, int32_t step_elements) const {
-    const int64_t gap = (arg_.seq_stride - columns_) * static_cast<int64_t>(sizeof(E));
-    const bool one_copy = queries == 1 || (gap >= 0 && gap <= UINT32_MAX);
-    AscendC::DataCopyExtParams params;
-    params.blockLen = static_cast<uint32_t>(columns_) * sizeof(E);
-    params.blockCount = static_cast<uint16_t>(one_copy ? queries : 1);
-    params.srcStride = static_cast<uint32_t>(one_copy && queries > 1 ? gap_blocks : 0);
-    params.dstStride = static_cast<uint32_t>(one_copy && queries > 1 ? gap : 0);
-    if (one_copy) return AscendC::DataCopyPad(to, from, params);
-    for (int32_t query = 0; query < queries; ++query) {
-      AscendC::DataCopyPad(to[static_cast<uint64_t>(query * arg_.seq_stride)],
-                           from[static_cast<uint32_t>(query * step_elements)], params);
-    }
-  }
-
-  TensorArg arg_;
-  int32_t columns_;
-  AscendC::GlobalTensor<E> gm_;
-};
 
 template <typename Config>
 class Output {
@@ -73,16 +22,20 @@ class Output {
   using Event = AscendC::HardEvent;
 
   __aicore__ inline Output(const ForwardArgs& args, UbBuffers<Config>& ub)
-      : out_(args.out, args.value_dim),
-        lse_(args.lse, 1),
+      : split_(args.splits.count > 1),
+        out_(args.out, args.value_dim),
+        partial_(args.splits.out, args.value_dim, args.splits.out_stride),
+        lse_(split_ ? args.splits.lse : args.lse, 1, args.splits.lse_stride),
+        sinks_(args.sink),
         pitch_(round_up(args.value_dim, Arch::kFractal)),
-        empty_lse_(args.empty_lse),
+        empty_lse_(split_ ? kMinusInfinity : args.empty_lse),
         ub_(ub) {
     for (int32_t slot = 0; slot < Layout::kSlots; ++slot) {
       set_event<Event::V_MTE2>(UbInEvent::kPartial, slot);
     }
     set_event<Event::MTE3_V>(UbOutEvent::kOut);
     set_event<Event::MTE3_V>(UbOutEvent::kLse);
+    set_event<Event::V_S>(ScalarEvent::kSinks);
   }
 
   __aicore__ inline void drain() {
@@ -91,6 +44,7 @@ class Output {
     }
     wait_event<Event::MTE3_V>(UbOutEvent::kOut);
     wait_event<Event::MTE3_V>(UbOutEvent::kLse);
+    wait_event<Event::V_S>(ScalarEvent::kSinks);
   }
 
   // Elements from row to row, of what the cube core hands over too.
@@ -105,14 +59,7 @@ class Output {
 
   // out *= alpha
   __aicore__ inline void rescale(int32_t unit_slot, Rows rows) {
-    spread_rows(ub_.spread, ub_.alpha[unit_slot], rows.padded());
-    vector_barrier();
-    for (int32_t column = 0; column < pitch_; column += Arch::kVectorLanes) {
-      const AscendC::LocalTensor<float> block = ub_.out[static_cast<uint32_t>(column)];
-      AscendC::Mul(block, block, ub_.spread, lanes_at(column), static_cast<uint8_t>(rows.count),
-                   by_row(pitch_));
-    }
-    vector_barrier();
+    scale_rows(ub_.alpha[unit_slot], rows);
   }
 
   // out = partial, or out += partial. `partial`: the first of `count` rows in GM.
@@ -140,6 +87,32 @@ class Output {
     vector_barrier();
   }
 
+  // A sink is one more key with a score and without a value: of the first split, like a first key.
+  __aicore__ inline void add_sinks(const Task& task, int32_t task_slot, Rows rows) {
+    if (!sinks_.given() || task.split != 0) return;
+    wait_event<Event::V_S>(ScalarEvent::kSinks);
+    sinks_.write(ub_.sinks, task, rows);
+    set_event<Event::S_V>(ScalarEvent::kSinks);
+    wait_event<Event::S_V>(ScalarEvent::kSinks);
+    const AscendC::LocalTensor<float>&shift = ub_.shift[task_slot], &sum = ub_.sum[task_slot];
+    AscendC::Muls(ub_.new_shift, ub_.sinks, -1.0f, rows.count);
+    vector_barrier();
+    AscendC::Min(ub_.new_shift, ub_.new_shift, shift, rows.count);
+    vector_barrier();
+    AscendC::Sub(ub_.row_max, ub_.new_shift, shift, rows.count);
+    AscendC::Add(ub_.row_sum, ub_.new_shift, ub_.sinks, rows.count);
+    set_event<Event::V_S>(ScalarEvent::kSinks);
+    vector_barrier();
+    AscendC::Exp(ub_.row_max, ub_.row_max, rows.count);
+    AscendC::Exp(ub_.row_sum, ub_.row_sum, rows.count);
+    AscendC::Adds(shift, ub_.new_shift, 0.0f, rows.count);
+    vector_barrier();
+    AscendC::Mul(sum, sum, ub_.row_max, rows.count);
+    vector_barrier();
+    AscendC::Add(sum, sum, ub_.row_sum, rows.count);
+    scale_rows(ub_.row_max, rows);
+  }
+
   // out /= sum. A row that sees a key has a sum of at least exp(0) = 1, any other one 0.
   __aicore__ inline void divide(int32_t task_slot, Rows rows) {
     AscendC::Maxs(ub_.row_sum, ub_.sum[task_slot], 1.0f, Layout::kRows);
@@ -155,7 +128,15 @@ class Output {
   }
 
   // Rounds the output in its place and stores it; until that is done nothing else may come there.
+  // The output of a split stays in fp32.
   __aicore__ inline void store(const Task& task, Rows rows) {
+    if (split_) {
+      set_event<Event::V_MTE3>(UbOutEvent::kOut);
+      wait_event<Event::V_MTE3>(UbOutEvent::kOut);
+      partial_.store(ub_.out, task, rows,
+                     pitch_ * static_cast<int32_t>(sizeof(float)) / Arch::kBlockBytes);
+      return set_event<Event::MTE3_V>(UbOutEvent::kOut);
+    }
     AscendC::Cast(ub_.rounded_out, ub_.out, AscendC::RoundMode::CAST_RINT,
                   static_cast<uint32_t>(rows.count * pitch_));
     set_event<Event::V_MTE3>(UbOutEvent::kOut);
@@ -188,14 +169,30 @@ class Output {
   }
 
  private:
+  static constexpr float kMinusInfinity = -__builtin_huge_valf();
+
+  // out *= factor of its row
+  __aicore__ inline void scale_rows(const AscendC::LocalTensor<float>& factors, Rows rows) {
+    spread_rows(ub_.spread, factors, rows.padded());
+    vector_barrier();
+    for (int32_t column = 0; column < pitch_; column += Arch::kVectorLanes) {
+      const AscendC::LocalTensor<float> block = ub_.out[static_cast<uint32_t>(column)];
+      AscendC::Mul(block, block, ub_.spread, lanes_at(column), static_cast<uint8_t>(rows.count),
+                   by_row(pitch_));
+    }
+    vector_barrier();
+  }
+
   static constexpr uint8_t kRowRepeats = Layout::kRows / Arch::kVectorLanes;
 
   __aicore__ inline uint64_t lanes_at(int32_t column) const {
     return static_cast<uint64_t>(lesser(Arch::kVectorLanes, pitch_ - column));
   }
 
+  bool split_;
   RowStore<T> out_;
-  RowStore<float> lse_;
+  RowStore<float> partial_, lse_;
+  SinkTable sinks_;
   int32_t pitch_;
   float empty_lse_;
   UbBuffers<Config>& ub_;

@@ -20,6 +20,8 @@ struct Task {
   int32_t batch = 0;
   HeadGroup heads = {};
   Sequence q, kv;
+  int32_t split = 0;
+  KvRange part = {};  // the keys of that split
   int32_t first_query = 0;
   int32_t rows = 0;   // row r is (query first_query + r / heads.size, member r % heads.size)
   KvRange keys = {};  // seen by any of the rows
@@ -54,7 +56,8 @@ class Schedule {
   __aicore__ inline Schedule(const ForwardArgs& args, int64_t core, int64_t cores)
       : args_(args),
         q_(args.q_lengths, args.status, kWrongQueries),
-        kv_(args.kv_lengths, args.status, kWrongKeys),
+        kv_(args),
+        splits_(greater(1, args.splits.count)),
         core_(core),
         cores_(cores),
         next_(core),
@@ -79,9 +82,12 @@ class Schedule {
     return true;
   }
 
+  // Both ends grow with the query: rows without keys have {0, 0} before they are cut to the part
+  // of the task's split, and come first.
   __aicore__ inline KvRange visible(const Task& task, int32_t query) const {
-    const KvRangeMask mask{args_.window_left, args_.window_right, 0};
-    return visible_keys(mask, query, task.q.length, task.kv.length);
+    const KvRangeMask mask{args_.window_left, args_.window_right, args_.attention_chunk};
+    const KvRange all = visible_keys(mask, query, task.q.length, task.kv.length);
+    return {within(task.part, all.lo), within(task.part, all.hi)};
   }
 
   // The tiles of which any of the up to 128 rows from `row` on sees a key; the first one if none
@@ -106,12 +112,12 @@ class Schedule {
       const int32_t batch = static_cast<int32_t>(step_ % args_.batch);
       const Sequence q = q_.at(batch);
       const bool exists = block * queries_per_block_ < q.length;
-      if (exists && next_ < passed_ + head_groups_) {
+      if (exists && next_ < passed_ + head_groups_ * splits_) {
         start(batch, block, q, static_cast<int32_t>(next_ - passed_));
         deal();
         return true;
       }
-      if (exists) passed_ += head_groups_;
+      if (exists) passed_ += head_groups_ * splits_;
       ++step_;
     }
     return false;
@@ -123,8 +129,10 @@ class Schedule {
     next_ = round_ * cores_ + (round_ % 2 == 0 ? core_ : cores_ - 1 - core_);
   }
 
-  __aicore__ inline void start(int32_t batch, int32_t block, const Sequence& q, int32_t group) {
+  __aicore__ inline void start(int32_t batch, int32_t block, const Sequence& q, int32_t index) {
     Task& task = unit_.task;
+    const int32_t group = index / splits_;
+    task.split = index % splits_;
     task.number = tasks_++;
     task.batch = batch;
     const int32_t size = args_.heads_per_row_group;
@@ -132,18 +140,31 @@ class Schedule {
     task.heads = HeadGroup{size, group * size / heads_per_kv, group * size};
     task.q = q;
     task.kv = kv_.at(batch);
+    task.part = part_of(task.kv.length, task.split);
     task.first_query = block * queries_per_block_;
     const int32_t queries = lesser(queries_per_block_, q.length - task.first_query);
     task.rows = queries * size;
-    // Both ends grow with the query, except that rows without keys have {0, 0}; those come first.
     const KvRange last = visible(task, task.first_query + queries - 1);
     task.keys = KvRange{visible(task, task.first_query).lo, last.hi};
     task.number_with_keys = tasks_with_keys_;
     if (task.keys.hi > task.keys.lo) ++tasks_with_keys_;
   }
 
+  // Splits cut the keys of a sequence at tiles, whatever its rows see of them.
+  __aicore__ inline KvRange part_of(int32_t keys, int32_t split) const {
+    const int32_t tiles = (keys + kTile - 1) / kTile;
+    const int32_t step = (tiles + splits_ - 1) / splits_ * kTile;
+    return {lesser(split * step, keys), lesser((split + 1) * step, keys)};
+  }
+
+  __aicore__ static inline int32_t within(KvRange part, int32_t key) {
+    return greater(part.lo, lesser(key, part.hi));
+  }
+
   ForwardArgs args_;
-  SequenceTable q_, kv_;
+  SequenceTable q_;
+  KeyTable kv_;
+  int32_t splits_;
   int64_t core_, cores_;
   int64_t round_ = 0;   // of dealing one task to each core
   int64_t next_;        // number of this core's next task among all

@@ -11,9 +11,10 @@
 namespace fa::npu {
 
 struct Sequence {
-  int32_t first = 0;  // token of a packed tensor; 0 if padded
+  int32_t first = 0;  // token of a packed tensor, or of a cache behind its padding; else 0
   int32_t length = 0;
   int32_t capacity = 0;  // tokens that the tensor gives it, used or not
+  int32_t row = 0;  // of a padded tensor, a cache or a page table
 };
 
 // What is reported of one side of the problem.
@@ -35,7 +36,7 @@ class SequenceTable {
   }
 
   __aicore__ inline Sequence at(int32_t batch) const {
-    Sequence sequence{0, args_.limit, args_.limit};
+    Sequence sequence{0, args_.limit, args_.limit, batch};
     if (args_.cu_seqlens != 0) {
       sequence.first = checked(wrong_.start, batch, starts_.GetValue(batch), args_.tokens);
       const int32_t end = checked(wrong_.start, batch, starts_.GetValue(batch + 1), args_.tokens);
@@ -51,15 +52,53 @@ class SequenceTable {
  private:
   __aicore__ inline int32_t checked(WrongValue what, int32_t batch, int32_t value,
                                     int32_t limit) const {
-    const int32_t used = greater(0, lesser(value, limit));
-    if (used != value) status_.report(what, batch, value, limit);
-    return used;
+    return status_.checked(what, batch, value, limit);
   }
 
   LengthArgs args_;
   StatusLine status_;
   WrongLengths wrong_;
   AscendC::GlobalTensor<int32_t> starts_, used_;
+};
+
+// The keys of each sequence.
+class KeyTable {
+ public:
+  __aicore__ inline explicit KeyTable(const ForwardArgs& args)
+      : lengths_(args.kv_lengths, args.status, kWrongKeys),
+        cache_(args.cache),
+        paged_(args.pages.table != 0),
+        status_(args.status) {
+    leftpad_.SetGlobalBuffer(reinterpret_cast<__gm__ int32_t*>(cache_.leftpad));
+    rows_.SetGlobalBuffer(reinterpret_cast<__gm__ int32_t*>(cache_.batch_idx));
+  }
+
+  __aicore__ inline Sequence at(int32_t batch) const {
+    Sequence keys = lengths_.at(batch);
+    if (paged_) keys.first = 0;  // tokens of pages have no common numbering
+    if (cache_.batch_idx != 0) {
+      keys.row = checked(WrongValue::kBatchIdx, batch, rows_.GetValue(batch), cache_.rows - 1);
+    }
+    if (cache_.leftpad != 0) {
+      const int32_t pad =
+          checked(WrongValue::kLeftpad, batch, leftpad_.GetValue(batch), keys.length);
+      keys.first += pad;
+      keys.length -= pad;
+    }
+    return keys;
+  }
+
+ private:
+  __aicore__ inline int32_t checked(WrongValue what, int32_t batch, int32_t value,
+                                    int32_t limit) const {
+    return status_.checked(what, batch, value, limit);
+  }
+
+  SequenceTable lengths_;
+  CacheArgs cache_;
+  bool paged_;
+  StatusLine status_;
+  AscendC::GlobalTensor<int32_t> leftpad_, rows_;
 };
 
 }  // namespace fa::npu

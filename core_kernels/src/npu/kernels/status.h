@@ -5,6 +5,7 @@
 
 #include "kernel_operator.h"
 #include "npu/kernel_args.h"
+#include "npu/kernels/tile_shape.h"
 
 namespace fa::npu {
 
@@ -19,6 +20,14 @@ class StatusLine {
     }
     words_.SetGlobalBuffer(
         reinterpret_cast<__gm__ int32_t*>(region + static_cast<uint64_t>(line) * kStatusLineBytes));
+  }
+
+  // The value if it is in [0, limit], else the nearest one that is.
+  __aicore__ inline int32_t checked(WrongValue what, int32_t entry, int32_t value,
+                                    int32_t limit) const {
+    const int32_t used = greater(0, lesser(value, limit));
+    if (used != value) report(what, entry, value, limit);
+    return used;
   }
 
   // Nobody else writes to the line, so the last one stays.

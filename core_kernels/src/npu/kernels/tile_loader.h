@@ -87,9 +87,7 @@ struct PageRow {
 
   __aicore__ inline int64_t operator[](int64_t index) const {
     const int32_t id = ids.GetValue(static_cast<uint64_t>(index));
-    const int32_t used = greater(0, lesser(id, page_count - 1));
-    if (used != id) status.report(WrongValue::kPage, entry, id, page_count - 1);
-    return used;
+    return status.checked(WrongValue::kPage, entry, id, page_count - 1);
   }
 };
 
@@ -108,16 +106,16 @@ class TokenLoader {
     const L1Rows place{round_up(count, Arch::kFractal), 1};
     const int64_t head = task.heads.kv_head * arg_.head_stride + columns.first;
     if (pages_.table == 0) {
-      const int64_t row = task.batch * arg_.batch_stride +
+      const int64_t row = task.kv.row * arg_.batch_stride +
                           (static_cast<int64_t>(task.kv.first) + token) * arg_.seq_stride;
       return copy_rows(to, gm_[static_cast<uint64_t>(row + head)], count, arg_.seq_stride,
                        columns.count, place);
     }
-    const uint64_t table_row = static_cast<uint64_t>(task.batch * pages_.table_stride);
+    const uint64_t table_row = static_cast<uint64_t>(task.kv.row * pages_.table_stride);
     const BasicPageMap<PageRow> map{{table_[table_row], pages_.page_count, task.batch, status_},
                                     pages_.page_size};
     for (int32_t done = 0; done < count;) {
-      const PageRun run = map.run(static_cast<int64_t>(token) + done, count - done);
+      const PageRun run = map.run(static_cast<int64_t>(task.kv.first) + token + done, count - done);
       const int64_t row = run.page * arg_.batch_stride + run.slot * arg_.seq_stride;
       copy_rows(to[static_cast<uint32_t>(done * Arch::kFractal)],
                 gm_[static_cast<uint64_t>(row + head)], static_cast<int32_t>(run.count),

@@ -6,7 +6,7 @@
 #include "kernel_operator.h"
 #include "npu/kernels/buffers/ub_buffers.h"
 #include "npu/kernels/flags.h"
-#include "npu/kernels/output.h"
+#include "npu/kernels/row_store.h"
 #include "npu/kernels/sequence.h"
 
 namespace fa::npu {
@@ -23,6 +23,8 @@ class UnownedRows {
         sequences_(args.q_lengths, args.status, kWrongQueries),
         out_(args.out, args.value_dim),
         lse_(args.lse, 1),
+        partial_(args.splits.out, args.value_dim, args.splits.out_stride),
+        partial_lse_(args.splits.lse, 1, args.splits.lse_stride),
         pitch_(round_up(args.value_dim, Arch::kFractal)) {}
 
   // Every `step`th sequence from `first` on; the core's pipes must be empty.
@@ -31,6 +33,7 @@ class UnownedRows {
     if (!packed && args_.q_lengths.seqused == 0) return;
     AscendC::Duplicate(ub_.out, 0.0f, Layout::kRows * pitch_);
     AscendC::Duplicate(ub_.lse_spread, args_.empty_lse, Layout::kRows * Arch::kBlockLanes);
+    AscendC::Duplicate(ub_.sum_fold, -__builtin_huge_valf(), Layout::kRows * Arch::kBlockLanes);
     set_event<Event::V_MTE3>(UbOutEvent::kOut);
     wait_event<Event::V_MTE3>(UbOutEvent::kOut);
     for (int32_t batch = first; batch < args_.batch; batch += step) {
@@ -55,14 +58,24 @@ class UnownedRows {
         out_.store(ub_.rounded_out, task, rows,
                    pitch_ * static_cast<int32_t>(sizeof(T)) / Arch::kBlockBytes);
         if (lse_.wanted()) lse_.store(ub_.lse_spread, task, rows, 1);
+        if (args_.splits.count > 1) store_partials(task, rows);
       }
+    }
+  }
+
+  // Of every split: nothing.
+  __aicore__ inline void store_partials(Task& task, Rows rows) {
+    for (task.split = 0; task.split < args_.splits.count; ++task.split) {
+      partial_.store(ub_.out, task, rows,
+                     pitch_ * static_cast<int32_t>(sizeof(float)) / Arch::kBlockBytes);
+      partial_lse_.store(ub_.sum_fold, task, rows, 1);
     }
   }
 
   ForwardArgs args_;
   SequenceTable sequences_;
   RowStore<T> out_;
-  RowStore<float> lse_;
+  RowStore<float> lse_, partial_, partial_lse_;
   int32_t pitch_;
   UbBuffers<Config> ub_;
 };

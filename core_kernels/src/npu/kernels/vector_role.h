@@ -127,6 +127,7 @@ class VectorRole {
   }
 
   __aicore__ inline void finish(const Unit& unit, Rows own) {
+    output_.add_sinks(unit.task, unit.task_slot(), own);
     output_.divide(unit.task_slot(), own);
     output_.store(unit.task, own);
     output_.store_lse(unit.task, unit.task_slot(), own);

@@ -4,7 +4,7 @@
 
 #include "kernel_operator.h"
 #include "npu/kernels/buffers/ub_layout.h"
-#include "npu/kernels/caller.h"
+#include "npu/kernels/flags.h"
 
 namespace fa::npu {
 
@@ -47,6 +47,7 @@ struct UbBuffers {
     place(row_max, Layout::kRowMax, 0, Layout::kRows);
     place(new_shift, Layout::kNewShift, 0, Layout::kRows);
     place(row_sum, Layout::kRowSum, 0, Layout::kRows);
+    place(sinks, Layout::kSinks, 0, Layout::kRows);
   }
 
   // Spreading reads numbers of rows that a task may not have: they shall be numbers.
@@ -68,7 +69,7 @@ struct UbBuffers {
   Tensor<uint8_t> bits;                                       // [rows, 64 bits]
   Tensor<int32_t> low[Layout::kSlots], high[Layout::kSlots];  // first key, and end, of each row
   Tensor<int32_t> relative;
-  Tensor<float> limit, row_max, new_shift, row_sum;
+  Tensor<float> limit, row_max, new_shift, row_sum, sinks;
   Tensor<float> shift[kUnitsInFlight], sum[kUnitsInFlight];  // of a task; shift = -scale * max
   Tensor<float> alpha[kUnitsInFlight];                       // of a unit
 
@@ -81,10 +82,6 @@ struct UbBuffers {
                        static_cast<uint32_t>(elements));
   }
 };
-
-__aicore__ inline void vector_barrier(Caller caller = Caller::here()) {
-  AscendC::PipeBarrier<PIPE_V>(FA_ONLY_AT(caller));
-}
 
 // A stretch of rows in UB. Numbers per row are spread eight by eight, so up to seven rows behind
 // the last one are spread too; nothing is computed from those.

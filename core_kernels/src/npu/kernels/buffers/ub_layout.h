@@ -43,7 +43,8 @@ struct UbLayout {
   static constexpr int32_t kRowMax = kLimit + kRowBytes;
   static constexpr int32_t kNewShift = kRowMax + kRowBytes;
   static constexpr int32_t kRowSum = kNewShift + kRowBytes;
-  static constexpr int32_t kShift = kRowSum + kRowBytes;  // one per task in flight
+  static constexpr int32_t kSinks = kRowSum + kRowBytes;
+  static constexpr int32_t kShift = kSinks + kRowBytes;  // one per task in flight
   static constexpr int32_t kSum = kShift + kUnitsInFlight * kRowBytes;
   static constexpr int32_t kAlpha = kSum + kUnitsInFlight * kRowBytes;  // one per unit in flight
   static constexpr int32_t kEnd = kAlpha + kUnitsInFlight * kRowBytes;
