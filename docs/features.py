@@ -289,10 +289,8 @@ NPU_FORWARD = {
     "fp32": "-",
     "float8_e4m3fn with descales": "-",
     "head dim 1 to 512, any": "1 to 256",
-    "attention in chunks": "-",
     "ALiBi": "-",
     "dropout, with S_dmask": "-",
-    "learnable sinks": "-",
     "second query part, scored by values (MLA absorbed)": "-",
     "log-sum-exp and its gradient": "no gradient",
     "deterministic backward": "no backward",
@@ -301,7 +299,4 @@ NPU_FORWARD = {
     "rotary embedding, pairs interleaved": "-",
     "rotary embedding, halves": "-",
     "rotary positions of their own": "-",
-    "cache rows chosen by index": "-",
-    "cache padded on the left": "-",
-    "keys split for parallelism": "-",
 }

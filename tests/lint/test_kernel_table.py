@@ -8,16 +8,31 @@ from .tree import ROOT, tracked
 
 ENTRY = re.compile(r"FA_FORWARD_KERNEL\((\w+), ([^)]+)\)")
 LINE = re.compile(r'entry<KernelConfig<([^>]+)>>\(\s*"(\w+)", DType::(\w+)\)')
-DTYPES = {"half": "kFloat16", "bfloat16_t": "kBFloat16"}
+COMBINE_ENTRY = re.compile(r"FA_COMBINE_KERNEL\((\w+), (\w+)\)")
+COMBINE_LINE = re.compile(r'combine\("(\w+)", DType::(\w+)\)')
+DTYPES = {"half": "kFloat16", "bfloat16_t": "kBFloat16", "float": "kFloat32"}
 
 
-def test_kernel_table() -> None:
-    kernels = {}
+TABLE = "core_kernels/src/npu/object/kernel_table.cpp"
+
+
+def entries(pattern: re.Pattern[str]) -> dict[str, str]:
+    """What the kernels define: names, and what they are made of."""
+    found = {}
     for path in tracked("core_kernels/src/npu/kernels/*.cpp"):
-        for name, config in ENTRY.findall(path.read_text()):
-            kernels[name] = config
-    assert kernels
-    table = (ROOT / "core_kernels/src/npu/object/kernel_table.cpp").read_text()
+        found.update(pattern.findall(path.read_text()))
+    assert found
+    return found
+
+
+def test_forward_kernels() -> None:
+    kernels = entries(ENTRY)
+    table = (ROOT / TABLE).read_text()
     listed = {name: config for config, name, _ in LINE.findall(table)}
     assert listed == kernels
     assert all(DTYPES[config.split(",")[0]] == dtype for config, _, dtype in LINE.findall(table))
+
+
+def test_combine_kernels() -> None:
+    kernels = {name: DTYPES[element] for name, element in entries(COMBINE_ENTRY).items()}
+    assert dict(COMBINE_LINE.findall((ROOT / TABLE).read_text())) == kernels

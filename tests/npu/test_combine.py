@@ -116,7 +116,9 @@ def check(sim: ModuleType, case: Case, auto_barriers: bool) -> None:
     for b in range(case.batch):
         n = used[b]
         assert (np.abs(got - want) <= bound)[b, :n].all()
-        assert not case.lse or np.allclose(result[b, :n, :, 0], want_lse[b, :n], rtol=1e-5, atol=1e-5)
+        assert not case.lse or np.allclose(
+            result[b, :n, :, 0], want_lse[b, :n], rtol=1e-5, atol=1e-5
+        )
         assert (result[b, n if case.lse else 0 :] == 77.0).all()
         assert (got[b, n:] == 0).all()
 

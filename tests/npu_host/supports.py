@@ -14,17 +14,12 @@ NPU_SUPPORTS: dict[str, tuple[str, ...]] = {
     "direction": ("fwd",),
     "dtype": ("fp16", "bf16"),
     "head_dim": ("one", "odd", "eights", "large"),
-    "chunk": ("off",),
     "alibi": ("off",),
-    "sink": ("off",),
     "dropout": ("off",),
     "qv": ("off",),
     "descale": ("off",),
-    "leftpad": ("off",),
-    "batch_idx": ("off",),
     "append": ("off",),
     "rotary": ("off",),
-    "splits": ("one", "auto"),
 }
 
 RULES = tuple(
@@ -54,15 +49,10 @@ REFUSED = (
     Refused("fwd v3.func b=1 sq=4 skv=8 dt=fp8", "the chip has no 8-bit floating point"),
     Refused("fwd v2.func b=1 sq=4 skv=8 d=257 dt=fp16", "head dim"),
     Refused("fwd v3.func b=1 sq=4 skv=8 d=8 dv=512 dt=bf16", "head dim"),
-    Refused("fwd v3.func b=1 sq=4 skv=8 dt=fp16 chunk=4", "attention_chunk"),
     Refused("fwd v2.func b=1 sq=4 skv=8 dt=fp16 alibi=head", "alibi_slopes"),
-    Refused("fwd v2.func b=1 sq=4 skv=8 dt=fp16 sink", "learnable_sink"),
     Refused("fwd v2.func b=1 sq=4 skv=8 dt=fp16 dropout=0.1", "dropout_p"),
     Refused("fwd v3.func b=1 sq=4 skv=8 dt=fp16 qv", "qv"),
     Refused("fwd v2.kvcache b=1 sq=4 skv=9 dt=fp16 kv_lens=8 new=1", "k"),
-    Refused("fwd v2.kvcache b=1 sq=4 skv=8 dt=fp16 kv_lens=8 leftpad=2", "cache_leftpad"),
-    Refused("fwd v3.kvcache b=1 sq=4 skv=8 dt=fp16 kv_lens=8 batch_idx rows=2", "cache_batch_idx"),
-    Refused("fwd v3.func b=1 sq=4 skv=8 dt=fp16 splits=2", "num_splits"),
     Refused("bwd v2.func b=1 sq=4 skv=8 dt=fp16", "backward"),
     Refused("bwd v3.func b=1 sq=4 skv=8 dt=bf16", "backward"),
 )

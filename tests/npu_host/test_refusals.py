@@ -25,13 +25,6 @@ def test_refused(refused: Refused) -> None:
         assert torch.equal(old.view(torch.uint8), new.view(torch.uint8))
 
 
-def test_combine_is_refused() -> None:
-    wheel = wheels(3)
-    partial, lse = torch.zeros(2, 1, 4, 2, 8), torch.zeros(2, 1, 4, 2)
-    with pytest.raises(wheel.module.NotSupported, match="combine"):
-        wheel.module.flash_attn_combine(partial, lse)
-
-
 def test_a_page_that_does_not_exist(wheel: Wheel) -> None:
     case = parse_case(f"fwd v{wheel.api}.kvcache b=2 sq=1 skv=12 dt=bf16 kv_lens=7,7 page=4")
     for bad in (-1, 99, 2**31 - 1):

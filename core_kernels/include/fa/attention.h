@@ -24,7 +24,9 @@ Status device_status(const Plan& plan, const void* status);
 Status prepare_backward(const BackwardCall& call, BackwardProblem* problem, Plan* plan);
 Status run_backward(const BackwardProblem& problem, const Plan& plan, const Execution& execution);
 
-Status combine(const CombineCall& call);
+// `workspace_bytes`: what combine() needs of a workspace; 0: none.
+Status prepare_combine(const CombineCall& call, int64_t* workspace_bytes);
+Status combine(const CombineCall& call, const Execution& execution);
 
 // Split count chosen for num_splits = 0.
 int32_t choose_splits(int64_t batch, int64_t q_len, int64_t kv_len, int64_t q_heads,

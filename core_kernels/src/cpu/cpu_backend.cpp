@@ -54,32 +54,7 @@ int32_t choose_cpu_splits(const MetadataCall& call) {
                        call.kv_heads, call.head_dim, call.value_dim);
 }
 
-Status check_combine(const CombineCall& call) {
-  const TensorView& o = call.out_partial;
-  FA_RETURN_IF_ERROR(check_dtype("out_partial", o, {DType::kFloat32}));
-  FA_RETURN_IF_ERROR(
-      check_shape("out_partial", o, {kAny, kAny, kAny, kAny, kAny}, "[num_splits, B, S, H, Dv]"));
-  FA_RETURN_IF_ERROR(check_last_stride("out_partial", o));
-  FA_RETURN_IF_ERROR(check_device("lse_partial", call.lse_partial, o.device));
-  FA_RETURN_IF_ERROR(check_dtype("lse_partial", call.lse_partial, {DType::kFloat32}));
-  FA_RETURN_IF_ERROR(check_shape("lse_partial", call.lse_partial,
-                                 {o.size[0], o.size[1], o.size[2], o.size[3]},
-                                 "[num_splits, B, S, H]"));
-  FA_RETURN_IF_ERROR(check_device("out", call.out, o.device));
-  FA_RETURN_IF_ERROR(
-      check_dtype("out", call.out, {DType::kFloat32, DType::kFloat16, DType::kBFloat16}));
-  FA_RETURN_IF_ERROR(
-      check_shape("out", call.out, {o.size[1], o.size[2], o.size[3], o.size[4]}, "[B, S, H, Dv]"));
-  FA_RETURN_IF_ERROR(check_last_stride("out", call.out));
-  FA_RETURN_IF_ERROR(check_device("lse", call.lse, o.device));
-  FA_RETURN_IF_ERROR(check_dtype("lse", call.lse, {DType::kFloat32}));
-  FA_REQUIRE(o.size[0] >= 1 && o.size[0] <= 256, "out_partial: got ", o.size[0],
-             " splits, expected 1 to 256");
-  return check_shape("lse", call.lse, {o.size[1], o.size[2], o.size[3]}, "[B, S, H]");
-}
-
-Status run_cpu_combine(const CombineCall& call) {
-  FA_RETURN_IF_ERROR(check_combine(call));
+Status run_cpu_combine(const CombineCall& call, const Execution&) {
   const TensorView& o = call.out_partial;
   const TensorView& lse = call.lse_partial;
   cpu::CombineProblem problem;
@@ -116,6 +91,7 @@ const Backend kCpuBackend = {
     plan_cpu_backward,
     run_cpu_backward,
     run_cpu_combine,
+    0,  // combine_workspace
     choose_cpu_splits,
 };
 

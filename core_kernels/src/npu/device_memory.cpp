@@ -75,12 +75,24 @@ void add_lengths(Memory* memory, const LengthAddresses& lengths, int64_t batch) 
   memory->add("cu_seqlens_k", lengths.cu_seqlens_k, (batch + 1) * kBytes);
   memory->add("seqused_q", lengths.seqused_q, batch * kBytes);
   memory->add("seqused_k", lengths.seqused_k, batch * kBytes);
+  memory->add("cache_leftpad", lengths.leftpad, batch * kBytes);
+  memory->add("cache_batch_idx", lengths.batch_idx, batch * kBytes);
+}
+
+void add_tensor(Memory* memory, const char* name, const TensorView& view, bool defined) {
+  if (!view.defined) return;
+  Axis axes[kMaxRank];
+  for (int i = 0; i < kMaxRank; ++i) {
+    axes[i] = i < view.rank ? Axis{view.size[i], view.stride[i]} : Axis{1, 0};
+  }
+  memory->add_strided(name, view.data, dtype_size(view.dtype),
+                      {axes[0], axes[1], axes[2], axes[3], axes[4]}, defined);
 }
 
 }  // namespace
 
 std::vector<DeviceBuffer> forward_memory(const ForwardProblem& problem, const Plan& plan,
-                                         const void* workspace) {
+                                         const void* workspace, bool combining) {
   const Geometry& g = problem.geometry;
   const PagedLayout& pages = problem.paged;
   bool paged = pages.page_table != nullptr;
@@ -96,7 +108,12 @@ std::vector<DeviceBuffer> forward_memory(const ForwardProblem& problem, const Pl
                       {g.q_heads, problem.lse.head_stride},
                       {g.q_tokens, problem.lse.token_stride}},
                      false);
+  add_tensor(&memory, "out_accum", problem.out_accum, combining);
+  add_tensor(&memory, "softmax_lse_accum", problem.lse_accum, combining);
   add_lengths(&memory, problem.lengths, g.batch);
+  const SinkValues& sink = g.sink_values;
+  memory.add_strided("learnable_sink", sink.data, dtype_size(sink.dtype),
+                     {{g.q_heads, sink.stride}});
   if (paged) {
     memory.add_strided("page_table", pages.page_table, sizeof(int32_t),
                        {{g.kv_rows, pages.row_stride}, {pages.max_pages, 1}});
@@ -105,7 +122,20 @@ std::vector<DeviceBuffer> forward_memory(const ForwardProblem& problem, const Pl
   int64_t scratch = scratch_begin(plan);
   memory.add("arguments", begin, kArgsRoom);
   memory.add("status", begin + plan.status_begin, plan.status_bytes);
-  memory.add("workspace", begin + scratch, plan.workspace_bytes - scratch, false);
+  memory.add("workspace", begin + scratch, plan.partials_begin - scratch, false);
+  memory.add("results of splits", begin + plan.partials_begin,
+             plan.workspace_bytes - plan.partials_begin, combining);
+  return memory.merged();
+}
+
+std::vector<DeviceBuffer> combine_memory(const CombineCall& call, const void* workspace,
+                                         int64_t workspace_bytes) {
+  Memory memory;
+  add_tensor(&memory, "out_partial", call.out_partial, true);
+  add_tensor(&memory, "lse_partial", call.lse_partial, true);
+  add_tensor(&memory, "out", call.out, false);
+  add_tensor(&memory, "lse", call.lse, false);
+  memory.add("arguments", workspace, workspace_bytes);
   return memory.merged();
 }
 

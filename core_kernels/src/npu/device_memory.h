@@ -5,14 +5,19 @@
 
 #include <vector>
 
+#include "fa/call.h"
 #include "fa/plan.h"
 #include "fa/problem.h"
 #include "npu/kernel_object.h"
 
 namespace fa::npu {
 
-// Ranges that overlap, such as q, k and v in one tensor, are one.
+// `combining`: the results of splits are there already. Ranges that overlap, such as q, k and v in
+// one tensor, are one.
 std::vector<DeviceBuffer> forward_memory(const ForwardProblem& problem, const Plan& plan,
-                                         const void* workspace);
+                                         const void* workspace, bool combining);
+
+std::vector<DeviceBuffer> combine_memory(const CombineCall& call, const void* workspace,
+                                         int64_t workspace_bytes);
 
 }  // namespace fa::npu

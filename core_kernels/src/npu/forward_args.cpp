@@ -62,9 +62,18 @@ void fill_shape(const Geometry& g, ForwardArgs* args) {
   args->value_dim = g.value_dim;
 }
 
+void fill_cache(const ForwardProblem& problem, ForwardArgs* args) {
+  args->cache.leftpad = address(problem.lengths.leftpad);
+  args->cache.batch_idx = address(problem.lengths.batch_idx);
+  args->cache.rows = static_cast<int32_t>(problem.geometry.kv_rows);
+  const SinkValues& sink = problem.geometry.sink_values;
+  args->sink = {address(sink.data), sink.stride, static_cast<int32_t>(sink.dtype), 0};
+}
+
 void fill_scoring(const Geometry& g, ForwardArgs* args) {
   args->window_left = window_side(g.mask.window_left);
   args->window_right = window_side(g.mask.window_right);
+  args->attention_chunk = window_side(g.mask.attention_chunk);
   args->scale = g.scale;
   args->softcap = g.softcap;
   args->empty_lse = g.empty_lse;
@@ -78,15 +87,53 @@ void fill_plan(const Plan& plan, ForwardArgs* args) {
 
 }  // namespace
 
+SplitArgs split_args(const ForwardProblem& problem, const Plan& plan, uint64_t workspace) {
+  const Geometry& g = problem.geometry;
+  SplitArgs splits = {};
+  splits.count = plan.splits;
+  if (problem.out_accum.defined) {
+    const TensorView &out = problem.out_accum, &lse = problem.lse_accum;
+    const bool packed = problem.packed_q;
+    const int token = out.rank - 2, head = out.rank - 3;
+    splits.out = {address(out.data), packed ? 0 : out.stride[1], out.stride[token],
+                  out.stride[head]};
+    splits.lse = {address(lse.data), packed ? 0 : lse.stride[1], lse.stride[token],
+                  lse.stride[head]};
+    splits.out_stride = out.stride[0];
+    splits.lse_stride = lse.stride[0];
+    return splits;
+  }
+  const int64_t rows = g.q_heads * g.q_tokens, dim = g.value_dim;
+  const uint64_t begin = workspace + static_cast<uint64_t>(plan.partials_begin);
+  splits.out = {begin, rows * dim, dim, g.q_tokens * dim};
+  splits.out_stride = g.q_rows * rows * dim;
+  splits.lse_stride = g.q_rows * rows;
+  const uint64_t out_bytes = static_cast<uint64_t>(plan.splits * splits.out_stride) * sizeof(float);
+  splits.lse = {begin + out_bytes, rows, 1, g.q_tokens};
+  if (problem.packed_q) splits.out.batch_stride = splits.lse.batch_stride = 0;
+  return splits;
+}
+
+CombineArgs combine_args(const ForwardProblem& problem, const SplitArgs& partials) {
+  ForwardArgs forward = {};
+  fill_tensors(problem, &forward);
+  fill_lengths(problem, &forward);
+  const Geometry& g = problem.geometry;
+  return {partials, forward.out, forward.lse, forward.q_lengths,
+          g.batch,  g.q_heads,   g.value_dim, g.empty_lse};
+}
+
 ForwardArgs forward_args(const ForwardProblem& problem, const Plan& plan, uint64_t workspace) {
   ForwardArgs args = {};
   fill_tensors(problem, &args);
   fill_lengths(problem, &args);
   fill_pages(problem, &args);
+  fill_cache(problem, &args);
   fill_shape(problem.geometry, &args);
   fill_scoring(problem.geometry, &args);
   fill_plan(plan, &args);
   args.workspace = workspace + static_cast<uint64_t>(scratch_begin(plan));
+  if (plan.splits > 1) args.splits = split_args(problem, plan, workspace);
   if (plan.status_bytes > 0) args.status = workspace + static_cast<uint64_t>(plan.status_begin);
   return args;
 }

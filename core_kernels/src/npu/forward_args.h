@@ -9,6 +9,12 @@
 namespace fa::npu {
 
 // `workspace`: address of plan.workspace_bytes on the device.
+// Of the results of splits, in the workspace or where the caller wants them.
+SplitArgs split_args(const ForwardProblem& problem, const Plan& plan, uint64_t workspace);
+
+// Merges them; for plans with more than one split.
+CombineArgs combine_args(const ForwardProblem& problem, const SplitArgs& partials);
+
 ForwardArgs forward_args(const ForwardProblem& problem, const Plan& plan, uint64_t workspace);
 
 }  // namespace fa::npu

@@ -6,6 +6,7 @@
 
 #include "npu/kernel_args.h"
 #include "npu/status_report.h"
+#include "problem/checks.h"
 
 namespace fa::npu {
 namespace {
@@ -16,7 +17,8 @@ constexpr int32_t kMaxPackedHeads = 128;
 // Below this a task's products waste most of the cube.
 constexpr int32_t kFewestRows = 64;
 
-static_assert(sizeof(ForwardArgs) <= kArgsRoom);
+static_assert(sizeof(ForwardArgs) <= kCombineArgs);
+static_assert(kCombineArgs + sizeof(CombineArgs) <= kArgsRoom);
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -28,7 +30,8 @@ const KernelEntry* pick_kernel(const ForwardProblem& problem, const KernelObject
   const KernelEntry* best = nullptr;
   for (int32_t i = 0; i < object.kernel_count; ++i) {
     const KernelEntry& entry = object.kernels[i];
-    bool fits = entry.dtype == static_cast<int32_t>(problem.q_dtype) && entry.extras == 0 &&
+    bool fits = entry.role == KernelRole::kForward &&
+                entry.dtype == static_cast<int32_t>(problem.q_dtype) && entry.extras == 0 &&
                 entry.head_dim >= g.head_dim && entry.value_dim >= g.value_dim;
     if (fits && (!best || bucket(entry) < bucket(*best))) best = &entry;
   }
@@ -61,6 +64,32 @@ int32_t task_rows(const Geometry& g, int32_t heads, int32_t max_rows, int32_t co
   return rows;
 }
 
+// Of the whole work, the part of the core that has most of it, against the mean.
+double imbalance(int64_t tasks, int64_t cores) {
+  return double(ceil_div(tasks, cores)) * double(cores) / double(tasks);
+}
+
+// The fewest splits that keep all cores busy, while each still has enough keys to be worth its
+// share of the combining; if none does, the best of these.
+int32_t choose_splits(const Geometry& g, int64_t tasks, int64_t cores) {
+  constexpr double kBalanced = 1.1;
+  const int64_t keys = g.mask.window_left >= 0 ? 256 : 512;  // of a split, at least
+  int64_t best = 1;
+  for (int64_t splits = 1; splits <= std::min<int64_t>(kMaxSplits, g.max_kv_len / keys); ++splits) {
+    double now = imbalance(tasks * splits, cores);
+    if (now < imbalance(tasks * best, cores)) best = splits;
+    if (now <= kBalanced) break;
+  }
+  return static_cast<int32_t>(best);
+}
+
+int64_t partial_bytes(const ForwardProblem& problem, const Plan& plan) {
+  if (plan.splits == 1 || problem.out_accum.defined) return 0;
+  const Geometry& g = problem.geometry;
+  int64_t rows = g.q_rows * g.q_heads * g.q_tokens;
+  return plan.splits * rows * (g.value_dim + 1) * static_cast<int64_t>(sizeof(float));
+}
+
 }  // namespace
 
 int64_t scratch_begin(const Plan& plan) {
@@ -82,6 +111,14 @@ Status available_cores(const KernelObject& object, int64_t margin, int32_t* core
   return {};
 }
 
+const KernelEntry* find_kernel(const KernelObject& object, KernelRole role, DType dtype) {
+  for (int32_t i = 0; i < object.kernel_count; ++i) {
+    const KernelEntry& entry = object.kernels[i];
+    if (entry.role == role && entry.dtype == static_cast<int32_t>(dtype)) return &entry;
+  }
+  return nullptr;
+}
+
 Status plan_forward(const ForwardProblem& problem, const KernelObject& object, Plan* plan) {
   const Geometry& g = problem.geometry;
   const KernelEntry* kernel = pick_kernel(problem, object);
@@ -97,8 +134,10 @@ Status plan_forward(const ForwardProblem& problem, const KernelObject& object, P
   plan->pack_gqa = plan->heads_per_row_group > 1;
   plan->rows_per_task = task_rows(g, plan->heads_per_row_group, kernel->max_task_rows, cores);
   plan->longest_first = g.mask.window_right >= 0;
-  plan->splits = 1;
-  plan->tasks = task_count(g, plan->heads_per_row_group, plan->rows_per_task);
+  int64_t tasks = task_count(g, plan->heads_per_row_group, plan->rows_per_task);
+  plan->splits = static_cast<int32_t>(problem.options.num_splits);
+  if (plan->splits == 0) plan->splits = tasks > 0 ? choose_splits(g, tasks, cores) : 1;
+  plan->tasks = tasks * plan->splits;
   if (g.q_rows * g.q_tokens == 0) return {};
   // One at least: tokens that no sequence owns are cleared.
   plan->cores = static_cast<int32_t>(std::clamp<int64_t>(plan->tasks, 1, cores));
@@ -108,7 +147,9 @@ Status plan_forward(const ForwardProblem& problem, const KernelObject& object, P
     plan->status_begin = kArgsRoom;
     plan->status_bytes = status_bytes(plan->cores);
   }
-  plan->workspace_bytes = scratch_begin(*plan) + plan->cores * kernel->workspace_per_core;
+  int64_t scratch = scratch_begin(*plan) + plan->cores * kernel->workspace_per_core;
+  plan->partials_begin = ceil_div(scratch, kAlignment) * kAlignment;
+  plan->workspace_bytes = plan->partials_begin + partial_bytes(problem, *plan);
   return {};
 }
 

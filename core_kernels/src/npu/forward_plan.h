@@ -11,12 +11,16 @@ namespace fa::npu {
 
 // The workspace begins with room for the arguments of the kernel, then comes the status region.
 inline constexpr int64_t kArgsRoom = 1024;
+inline constexpr int64_t kCombineArgs = 768;  // place in it for those of the combine kernel
 
 // Where the kernel's own part begins.
 int64_t scratch_begin(const Plan& plan);
 
 // Cores to plan for: those of the device, or FLASH_ATTN_NPU_CORES, less the margin.
 Status available_cores(const KernelObject& object, int64_t margin, int32_t* cores);
+
+// The entry of a role for a dtype; null if the object has none.
+const KernelEntry* find_kernel(const KernelObject& object, KernelRole role, DType dtype);
 
 Status plan_forward(const ForwardProblem& problem, const KernelObject& object, Plan* plan);
 

@@ -34,9 +34,10 @@ struct LengthArgs {
 
 // Where the sequences of a cache are, and where they begin.
 struct CacheArgs {
-  uint64_t leftpad;    // [B] int32: keys before it do not count; 0: none
-  uint64_t batch_idx;  // [B] int32: row of the cache, or of the page table; 0: the sequence's number
-  int32_t rows;        // of the cache, or of the page table
+  uint64_t leftpad;  // [B] int32: keys before it do not count; 0: none
+  uint64_t
+      batch_idx;  // [B] int32: row of the cache, or of the page table; 0: the sequence's number
+  int32_t rows;   // of the cache, or of the page table
   int32_t reserved;
 };
 
@@ -105,7 +106,7 @@ struct ForwardArgs {
   float empty_lse;    // the LSE of a row that sees no key
   int32_t task_rows;  // rows (query, head) of a task: a multiple of 16 up to what the bucket takes
   int32_t attention_chunk;  // 0 = off
-  int32_t longest_first;  // non-zero: late query blocks, which see more keys, come first
+  int32_t longest_first;    // non-zero: late query blocks, which see more keys, come first
 };
 
 static_assert(std::is_trivially_copyable_v<ForwardArgs>);
@@ -113,6 +114,8 @@ static_assert(sizeof(TensorArg) == 32 && sizeof(PageArgs) == 32 && sizeof(Length
 static_assert(sizeof(CacheArgs) == 24 && sizeof(SinkArgs) == 24 && sizeof(SplitArgs) == 88);
 static_assert(sizeof(ForwardArgs) == 5 * 32 + 2 * 24 + 32 + 2 * 24 + 88 + 2 * 8 + 14 * 4);
 static_assert(sizeof(ForwardArgs) % sizeof(uint64_t) == 0);
+
+inline constexpr int32_t kMaxCombinedDim = 512;
 
 // Merges the outputs of splits.
 struct CombineArgs {

@@ -9,7 +9,9 @@
 namespace fa::npu {
 
 // Raised whenever a struct of this file changes.
-inline constexpr uint32_t kKernelObjectAbi = 2;
+inline constexpr uint32_t kKernelObjectAbi = 3;
+
+enum class KernelRole : int32_t { kForward, kCombine };
 
 // One entry, and what its launch needs.
 struct KernelEntry {
@@ -19,7 +21,7 @@ struct KernelEntry {
   int32_t value_dim;      // the largest it takes
   int32_t extras;         // non-zero: rare work on the scores is compiled in
   int32_t max_task_rows;  // rows (query, head) of a task
-  int32_t reserved;
+  KernelRole role;
   int64_t workspace_per_core;  // bytes
 };
 

@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 
 #include "fa/attention.h"
 #include "npu/device_memory.h"
@@ -50,28 +51,118 @@ Status plan_npu_forward(const ForwardProblem& problem, Plan* plan) {
   return npu::plan_forward(problem, *object, plan);
 }
 
+// What both launches of a call share.
+npu::Launch launch_of(const Plan& plan, const Execution& execution) {
+  npu::Launch launch;
+  launch.operation = "attention forward";
+  launch.cores = plan.cores;
+  launch.stream = execution.stream;
+  launch.device_args = reinterpret_cast<uint64_t>(execution.workspace);
+  return launch;
+}
+
+// A launch of its own on the same stream: as a tail of the forward it would need a barrier of all
+// cores, and all of them resident at once.
+Status combine_splits(const npu::KernelObject& object, const ForwardProblem& problem,
+                      const Plan& plan, const Execution& execution) {
+  npu::Launch launch = launch_of(plan, execution);
+  uint64_t workspace = launch.device_args;
+  npu::CombineArgs args = npu::combine_args(problem, npu::split_args(problem, plan, workspace));
+  launch.kernel = npu::find_kernel(object, npu::KernelRole::kCombine, problem.out.dtype)->name;
+  launch.args = &args;
+  launch.args_bytes = sizeof(args);
+  launch.device_args = workspace + npu::kCombineArgs;
+  if (is_simulated(object)) {
+    launch.buffers = npu::forward_memory(problem, plan, execution.workspace, true);
+  }
+  return npu::launch(object, launch);
+}
+
 Status run_npu_forward(const ForwardProblem& problem, const Plan& plan,
                        const Execution& execution) {
   if (plan.cores == 0) return {};
   const npu::KernelObject* object = nullptr;
   FA_RETURN_IF_ERROR(npu::kernel_object(&object));
-  uint64_t workspace = reinterpret_cast<uint64_t>(execution.workspace);
-  npu::ForwardArgs args = npu::forward_args(problem, plan, workspace);
-  npu::Launch launch;
-  launch.operation = "attention forward";
+  npu::Launch launch = launch_of(plan, execution);
+  npu::ForwardArgs args = npu::forward_args(problem, plan, launch.device_args);
   launch.kernel = plan.kernel;
-  launch.cores = plan.cores;
   launch.args = &args;
   launch.args_bytes = sizeof(args);
-  launch.device_args = workspace;
+  if (is_simulated(*object)) {
+    launch.buffers = npu::forward_memory(problem, plan, execution.workspace, false);
+  }
+  FA_RETURN_IF_ERROR(npu::launch(*object, launch));
+  return plan.splits > 1 ? combine_splits(*object, problem, plan, execution) : Status();
+}
+
+npu::TensorArg rows_arg(const TensorView& view, int first) {
+  return {reinterpret_cast<uint64_t>(view.data), view.stride[first], view.stride[first + 1],
+          view.stride[first + 2]};
+}
+
+npu::CombineArgs combine_args(const CombineCall& call) {
+  const TensorView& partial = call.out_partial;
+  npu::CombineArgs args = {};
+  args.partials.out = rows_arg(partial, 1);
+  args.partials.lse = rows_arg(call.lse_partial, 1);
+  args.partials.out_stride = partial.stride[0];
+  args.partials.lse_stride = call.lse_partial.stride[0];
+  args.partials.count = static_cast<int32_t>(partial.size[0]);
+  args.out = rows_arg(call.out, 0);
+  args.lse = rows_arg(call.lse, 0);
+  args.batch = static_cast<int32_t>(partial.size[1]);
+  args.q_lengths.limit = static_cast<int32_t>(partial.size[2]);
+  args.q_heads = static_cast<int32_t>(partial.size[3]);
+  args.value_dim = static_cast<int32_t>(partial.size[4]);
+  float infinity = std::numeric_limits<float>::infinity();
+  args.empty_lse = call.api == Api::kV2 ? infinity : -infinity;
+  return args;
+}
+
+Status run_npu_combine(const CombineCall& call, const Execution& execution) {
+  const npu::KernelObject* object = nullptr;
+  FA_RETURN_IF_ERROR(npu::kernel_object(&object));
+  const TensorView& partial = call.out_partial;
+  if (partial.size[1] * partial.size[2] * partial.size[3] * partial.size[4] == 0) return {};
+  if (partial.size[4] > npu::kMaxCombinedDim) {
+    return not_supported("out_partial: got value dim ", partial.size[4],
+                         ", supported on NPUs: up to ", npu::kMaxCombinedDim);
+  }
+  npu::CombineArgs args = combine_args(call);
+  npu::Launch launch;
+  launch.operation = "combine";
+  launch.kernel = npu::find_kernel(*object, npu::KernelRole::kCombine, call.out.dtype)->name;
+  FA_RETURN_IF_ERROR(npu::available_cores(*object, 0, &launch.cores));
+  launch.args = &args;
+  launch.args_bytes = sizeof(args);
+  launch.device_args = reinterpret_cast<uint64_t>(execution.workspace);
   launch.stream = execution.stream;
   if (is_simulated(*object)) {
-    launch.buffers = npu::forward_memory(problem, plan, execution.workspace);
+    launch.buffers = npu::combine_memory(call, execution.workspace, sizeof(args));
   }
   return npu::launch(*object, launch);
 }
 
-int32_t choose_splits(const MetadataCall&) { return 1; }
+// As the plan of such a call chooses.
+int32_t choose_npu_splits(const MetadataCall& call) {
+  const npu::KernelObject* object = nullptr;
+  if (!npu::kernel_object(&object).ok()) return 1;
+  ForwardProblem problem;
+  Geometry& g = problem.geometry;
+  g.batch = static_cast<int32_t>(call.batch);
+  g.q_heads = static_cast<int32_t>(call.q_heads);
+  g.kv_heads = static_cast<int32_t>(call.kv_heads);
+  g.group = g.q_heads / g.kv_heads;
+  g.head_dim = static_cast<int32_t>(call.head_dim);
+  g.value_dim = static_cast<int32_t>(call.value_dim);
+  g.max_q_len = static_cast<int32_t>(call.max_seqlen_q);
+  g.max_kv_len = static_cast<int32_t>(call.max_seqlen_k);
+  g.mask.window_left = call.mask.window_left;
+  problem.q_dtype = call.dtype;
+  problem.options = call.options;
+  Plan plan;
+  return npu::plan_forward(problem, *object, &plan).ok() ? plan.splits : 1;
+}
 
 }  // namespace
 
@@ -85,8 +176,9 @@ const Backend kNpuBackend = {
     npu::read_status,
     nullptr,  // plan_backward
     nullptr,  // run_backward
-    nullptr,  // combine
-    choose_splits,
+    run_npu_combine,
+    sizeof(npu::CombineArgs),
+    choose_npu_splits,
 };
 
 std::vector<std::pair<std::string, std::string>> npu_report() {

@@ -45,20 +45,13 @@ constexpr Refusal kRefusals[] = {
     {"q", wrong_dtype, "float16 and bfloat16"},
     {"head dim", wide_head, "1 to 256 for keys and for values"},
     {"page_table", many_pages, "pages that 32 bits can number"},
-    {"attention_chunk", [](const Problem& p) { return above(p.geometry.mask.attention_chunk, 0); },
-     "0 (off)"},
     {"alibi_slopes", [](const Problem& p) { return given(p.geometry.alibi.data); }, "None"},
-    {"learnable_sink", [](const Problem& p) { return given(p.geometry.sink_values.data); }, "None"},
     {"dropout_p", [](const Problem& p) { return above(p.geometry.dropout.p, 0); }, "0"},
     {"S_dmask", [](const Problem& p) { return given(p.probs.defined); },
      "a call that does not return it"},
     {"qv", [](const Problem& p) { return given(p.qv.data); }, "None"},
     {"k", [](const Problem& p) { return given(p.k_new.data); }, "None (no append to the cache)"},
     {"rotary_cos", [](const Problem& p) { return given(p.rotary.dim > 0); }, "None"},
-    {"cache_leftpad", [](const Problem& p) { return given(p.lengths.leftpad); }, "None"},
-    {"cache_batch_idx", [](const Problem& p) { return given(p.lengths.batch_idx); }, "None"},
-    {"num_splits", [](const Problem& p) { return above(double(p.options.num_splits), 1); },
-     "1 and 0 (automatic)"},
 };
 
 }  // namespace

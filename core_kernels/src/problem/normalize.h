@@ -38,4 +38,6 @@ Status shared_shapes(const SharedCall& call, Geometry* geometry);
 // Mask, dropout, biases and scalars; needs the final geometry->kv_tokens (pages counted).
 Status shared_semantics(const SharedCall& call, Geometry* geometry);
 
+Status check_combine(const CombineCall& call);
+
 }  // namespace fa

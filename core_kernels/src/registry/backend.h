@@ -31,7 +31,9 @@ struct Backend {
   Status (*plan_backward)(const BackwardProblem& problem, Plan* plan);
   Status (*run_backward)(const BackwardProblem& problem, const Plan& plan,
                          const Execution& execution);
-  Status (*combine)(const CombineCall& call);
+  // combine() gets a checked call and a workspace of combine_workspace bytes.
+  Status (*combine)(const CombineCall& call, const Execution& execution);
+  int64_t combine_workspace;
   // Of a plan made for many calls, where the caller leaves the number open.
   int32_t (*choose_splits)(const MetadataCall& call);
 };

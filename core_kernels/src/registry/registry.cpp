@@ -96,11 +96,17 @@ Status run_backward(const BackwardProblem& problem, const Plan& plan, const Exec
   return planned_backend(plan).run_backward(problem, plan, execution);
 }
 
-Status combine(const CombineCall& call) {
+Status prepare_combine(const CombineCall& call, int64_t* workspace_bytes) {
   const Backend* backend = nullptr;
   FA_RETURN_IF_ERROR(pick_backend(call.out_partial.device, &backend));
-  if (!backend->combine) return missing(*backend, "combine");
-  return backend->combine(call);
+  *workspace_bytes = backend->combine_workspace;
+  return check_combine(call);
+}
+
+Status combine(const CombineCall& call, const Execution& execution) {
+  const Backend* backend = nullptr;
+  FA_RETURN_IF_ERROR(pick_backend(call.out_partial.device, &backend));
+  return backend->combine(call, execution);
 }
 
 Status make_metadata(const MetadataCall& call, std::vector<int32_t>* metadata) {

@@ -44,12 +44,11 @@ struct Room {
     if (plan.workspace_bytes > 0) keep(allocate(plan.workspace_bytes));
   }
 
-  // `q`: any tensor of the call, for its device.
-  Room(handle q, const fa::Plan& plan) {
-    if (plan.workspace_bytes > 0) {
-      keep(py::handle(npu_hooks.workspace)(q, plan.workspace_bytes));
-    }
-    py::object stream = py::handle(npu_hooks.current_stream)(q);
+  // For an NPU; `tensor`: any of the call, for its device.
+  Room(handle tensor, int64_t bytes) {
+    if (bytes == 0) return;
+    keep(py::handle(npu_hooks.workspace)(tensor, bytes));
+    py::object stream = py::handle(npu_hooks.current_stream)(tensor);
     execution.stream = PyLong_AsVoidPtr(stream.ptr());
   }
 
@@ -112,7 +111,7 @@ void forward(handle q, handle k, handle v, handle qv, handle out, handle lse, ha
   fa::Plan plan;
   check(fa::prepare_forward(call, &problem, &plan));
   bool on_npu = plan.cores > 0;
-  Room room = on_npu ? Room(q, plan) : Room(allocate, plan);
+  Room room = on_npu ? Room(q, plan.workspace_bytes) : Room(allocate, plan);
   if (plan.status_bytes > 0) {
     py::handle(npu_hooks.clear_status)(room.workspace, plan.status_begin, plan.status_bytes);
   }
@@ -187,10 +186,13 @@ void combine(handle out_partial, handle lse_partial, handle out, handle lse, int
   call.lse = view_of("lse", lse);
   call.api = static_cast<fa::Api>(api);
   call.threads = threads;
+  int64_t bytes = 0;
+  check(fa::prepare_combine(call, &bytes));
+  Room room(out_partial, bytes);
   fa::Status status;
   {
     py::gil_scoped_release unlocked;
-    status = fa::combine(call);
+    status = fa::combine(call, room.execution);
   }
   check(status);
 }

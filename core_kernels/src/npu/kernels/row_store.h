@@ -29,11 +29,16 @@ class RowStore {
     for (int32_t ahead = 0; ahead < lesser(size, rows.count); ++ahead) {
       const int32_t queries = (rows.count - 1 - ahead) / size + 1;
       copy(from[static_cast<uint32_t>(ahead * row_elements)], gm_[offset(task, rows.first + ahead)],
-           queries, (size - 1) * pitch_blocks, size * row_elements);
+           queries, size * pitch_blocks - used_blocks(), size * row_elements);
     }
   }
 
  private:
+  __aicore__ inline int32_t used_blocks() const {
+    constexpr int32_t kPerBlock = Arch::kBlockBytes / static_cast<int32_t>(sizeof(E));
+    return (columns_ + kPerBlock - 1) / kPerBlock;
+  }
+
   __aicore__ inline uint64_t offset(const Task& task, int32_t row) const {
     const PackedRow at = task.heads.row(row);
     const int64_t query = static_cast<int64_t>(task.q.first) + task.first_query + at.q_index;

@@ -14,7 +14,7 @@ struct Sequence {
   int32_t first = 0;  // token of a packed tensor, or of a cache behind its padding; else 0
   int32_t length = 0;
   int32_t capacity = 0;  // tokens that the tensor gives it, used or not
-  int32_t row = 0;  // of a padded tensor, a cache or a page table
+  int32_t row = 0;       // of a padded tensor, a cache or a page table
 };
 
 // What is reported of one side of the problem.

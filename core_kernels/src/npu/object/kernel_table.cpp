@@ -15,8 +15,12 @@ constexpr KernelEntry entry(const char* name, DType dtype) {
           Config::kValueDim,
           Config::kExtras ? 1 : 0,
           TaskRows<Config>::kCube,
-          0,
+          KernelRole::kForward,
           Workspace<Config>::kBytesPerCore};
+}
+
+constexpr KernelEntry combine(const char* name, DType dtype) {
+  return {name, static_cast<int32_t>(dtype), 0, 0, 0, 0, KernelRole::kCombine, 0};
 }
 
 // A line for each FA_FORWARD_KERNEL of ../kernels.
@@ -25,6 +29,9 @@ constexpr KernelEntry kEntries[] = {
     entry<KernelConfig<half, 256, 256, false>>("fa_forward_fp16_d256", DType::kFloat16),
     entry<KernelConfig<bfloat16_t, 128, 128, false>>("fa_forward_bf16_d128", DType::kBFloat16),
     entry<KernelConfig<bfloat16_t, 256, 256, false>>("fa_forward_bf16_d256", DType::kBFloat16),
+    combine("fa_combine_fp32", DType::kFloat32),
+    combine("fa_combine_fp16", DType::kFloat16),
+    combine("fa_combine_bf16", DType::kBFloat16),
 };
 
 }  // namespace

@@ -39,12 +39,12 @@ struct UbLayout {
   static constexpr int32_t kLow = kBits + kChunkRows * Arch::kVectorLanes / 8;  // two slots each
   static constexpr int32_t kHigh = kLow + kSlots * kRowBytes;
   static constexpr int32_t kRelative = kHigh + kSlots * kRowBytes;
-  static constexpr int32_t kLimit = kRelative + kRowBytes;
+  static constexpr int32_t kSinks = kRelative + kRowBytes;
+  static constexpr int32_t kLimit = kSinks + kRowBytes;
   static constexpr int32_t kRowMax = kLimit + kRowBytes;
   static constexpr int32_t kNewShift = kRowMax + kRowBytes;
   static constexpr int32_t kRowSum = kNewShift + kRowBytes;
-  static constexpr int32_t kSinks = kRowSum + kRowBytes;
-  static constexpr int32_t kShift = kSinks + kRowBytes;  // one per task in flight
+  static constexpr int32_t kShift = kRowSum + kRowBytes;  // one per task in flight
   static constexpr int32_t kSum = kShift + kUnitsInFlight * kRowBytes;
   static constexpr int32_t kAlpha = kSum + kUnitsInFlight * kRowBytes;  // one per unit in flight
   static constexpr int32_t kEnd = kAlpha + kUnitsInFlight * kRowBytes;
