@@ -247,24 +247,46 @@ def _add_scalars(problem: Problem) -> None:
         setattr(problem, name, [to_float64(np.ascontiguousarray(p), case.dtype) for p in parts])
 
 
-def max_task_rows(dim: int) -> int:
-    return 256 if dim <= 128 else 128
+@dataclass(frozen=True)
+class Bucket:
+    """An instantiation of the kernel: the largest dims it takes, keys of a unit of work."""
+
+    name: str
+    head_dim: int
+    value_dim: int
+    stack_keys: int = 512
+
+    @property
+    def task_rows(self) -> int:
+        return 256 if self.value_dim <= 128 else 128
+
+    def workspace_bytes(self, cores: int) -> int:
+        """As buffers/workspace.h: three slots of scores, probabilities, partial output."""
+        row = self.stack_keys * (4 + 2) + self.value_dim * 4
+        return cores * 3 * self.task_rows * row
 
 
-def workspace_bytes(dim: int, cores: int) -> int:
-    """As Workspace of buffers/workspace.h: three slots of scores, probabilities, partial output."""
-    rows = max_task_rows(dim)
-    return cores * 3 * (rows * 512 * (4 + 2) + rows * dim * 4)
+BUCKETS = (
+    Bucket("d64", 64, 64, 1024),
+    Bucket("d128", 128, 128),
+    Bucket("d192v128", 192, 128),
+    Bucket("d256", 256, 256),
+)
+
+
+def bucket_of(head_dim: int, value_dim: int) -> Bucket:
+    """The smallest bucket that takes the dims."""
+    return next(b for b in BUCKETS if head_dim <= b.head_dim and value_dim <= b.value_dim)
 
 
 def run(sim: ModuleType, problem: Problem, options: Any) -> Any:
     case, args = problem.case, problem.args
-    dim = 128 if max(case.head_dim, case.value_dim) <= 128 else 256
-    workspace = np.zeros(workspace_bytes(dim, case.cores), np.uint8)
+    bucket = bucket_of(case.head_dim, case.value_dim)
+    workspace = np.zeros(bucket.workspace_bytes(case.cores), np.uint8)
     args.workspace = workspace.ctypes.data
     words = np.frombuffer(ctypes.string_at(ctypes.addressof(args), ctypes.sizeof(args)), np.uint64)
     return sim.run(
-        f"fa_forward_{case.dtype}_d{dim}",
+        f"fa_forward_{case.dtype}_{bucket.name}",
         case.cores,
         [np.ascontiguousarray(words)],
         options=options,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from npu.forward_case import Case
+from npu.forward_case import Case, bucket_of
 
 CASES = 260
 
@@ -16,7 +16,7 @@ DTYPES = ("fp16", "bf16")
 LAYOUTS = (("padded", "padded"), ("packed", "packed"), ("padded", "paged"), ("packed", "paged"))
 MASKS = ("none", "causal", "left", "both", "right")
 HEADS = ((1, 1, 1), (2, 2, 1), (4, 2, 1), (4, 2, 2), (6, 2, 3), (8, 1, 8), (16, 2, 8), (5, 5, 1))
-DIMS = ("small", "odd", "usual", "large")
+DIMS = ("small", "odd", "usual", "wide keys", "large")
 QUERIES = ("one", "short", "long")
 KEYS = ("none", "short", "one stack", "stacks")
 STRIDES = ("bshd", "bhsd", "gaps", "wide")
@@ -32,6 +32,8 @@ def _dims(rng: np.random.Generator, kind: str) -> tuple[int, int]:
         d, dv = min(d, 127), min(dv, 127)
     elif kind == "usual":
         d = dv = int(rng.choice([32, 64, 96, 128]))
+    elif kind == "wide keys":
+        d, dv = int(rng.integers(9, 13)) * 16 - int(rng.choice([0, 0, 5])), rng.integers(1, 129)
     else:
         d, dv = rng.integers(1, 257, 2)
         d = max(d, 129) if rng.random() < 0.5 or dv < 129 else d
@@ -83,7 +85,7 @@ def draw(seed: int) -> Case:
         q_heads=heads,
         kv_heads=kv_heads,
         packed_heads=packed,
-        task_rows=one_of((16, 64, 128) if max(dim, value_dim) > 128 else (16, 128, 256, 256)),
+        task_rows=one_of((16, 64, 128) if value_dim > 128 or dim > 192 else (16, 128, 256, 256)),
         head_dim=dim,
         value_dim=value_dim,
         q_layout=q_layout,
@@ -109,7 +111,7 @@ def features(case: Case) -> dict[str, str]:
         "mask": f"{'left' if left >= 0 else ''} {'right' if right >= 0 else ''}",
         "packed heads": str(case.packed_heads > 1),
         "group": str(case.q_heads > case.kv_heads),
-        "bucket": "128" if max(case.head_dim, case.value_dim) <= 128 else "256",
+        "bucket": bucket_of(case.head_dim, case.value_dim).name,
         "task": "wide" if case.task_rows > 128 else "narrow",
         "odd": str(case.head_dim % 16 != 0),
         "queries": "1" if longest_q <= 1 else "short" if longest_q <= 40 else "long",
@@ -125,7 +127,7 @@ def features(case: Case) -> dict[str, str]:
 
 # Wide strides keep sequences short, which the memory of the test allows.
 # The larger bucket has no wide tasks.
-IMPOSSIBLE = {("keys=stacks", "strides=wide"), ("bucket=256", "task=wide")}
+IMPOSSIBLE = {("keys=stacks", "strides=wide"), ("bucket=d256", "task=wide")}
 
 
 def pairs(case: Case) -> set[tuple[str, str]]:

@@ -79,7 +79,9 @@ def test_small_problems_get_small_tasks_and_few_cores(wheel: Wheel, machine: Mac
     assert (plan(wheel)["rows_per_task"], plan(wheel)["cores"]) == (256, 3)
 
 
-@pytest.mark.parametrize(("dim", "bucket"), [(1, 128), (128, 128), (129, 256), (256, 256)])
+@pytest.mark.parametrize(
+    ("dim", "bucket"), [(1, 64), (65, 128), (128, 128), (129, 256), (256, 256)]
+)
 def test_buckets(wheel: Wheel, dim: int, bucket: int) -> None:
     for dtype, name in ((torch.float16, "fp16"), (torch.bfloat16, "bf16")):
         x = torch.randn(1, 4, 1, dim).to(dtype)

@@ -16,7 +16,7 @@ template <typename Config>
 __aicore__ inline void forward(GM_ADDR address) {
   const ForwardArgs args = read_args<ForwardArgs>(address);
   const int64_t core = AscendC::GetBlockIdx() / AscendC::GetSubBlockNum();
-  Schedule schedule(args, core, AscendC::GetBlockNum());
+  Schedule schedule(args, Stack<Config>::kKeys, core, AscendC::GetBlockNum());
   if ASCEND_IS_AIC {
     CubeRole<Config> cube(args, schedule, core);
     run_units(schedule, cube);

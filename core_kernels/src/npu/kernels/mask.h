@@ -17,7 +17,7 @@ class RowMask {
 
   __aicore__ inline RowMask(const Schedule& schedule, UbBuffers<Config>& ub)
       : schedule_(schedule), ub_(ub) {
-    AscendC::CreateVecIndex(ub_.columns, 0.0f, kStackKeys);
+    AscendC::CreateVecIndex(ub_.columns, 0.0f, Stack<Config>::kKeys);
     for (int32_t slot = 0; slot < UbLayout<Config>::kSlots; ++slot) {
       set_event<Event::V_S>(ScalarEvent::kLimits, slot);
     }

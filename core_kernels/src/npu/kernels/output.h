@@ -99,18 +99,18 @@ class Output {
     vector_barrier();
     AscendC::Min(ub_.new_shift, ub_.new_shift, shift, rows.count);
     vector_barrier();
-    AscendC::Sub(ub_.row_max, ub_.new_shift, shift, rows.count);
+    AscendC::Sub(ub_.row_max[0], ub_.new_shift, shift, rows.count);
     AscendC::Add(ub_.row_sum, ub_.new_shift, ub_.sinks, rows.count);
     set_event<Event::V_S>(ScalarEvent::kSinks);
     vector_barrier();
-    AscendC::Exp(ub_.row_max, ub_.row_max, rows.count);
+    AscendC::Exp(ub_.row_max[0], ub_.row_max[0], rows.count);
     AscendC::Exp(ub_.row_sum, ub_.row_sum, rows.count);
     AscendC::Adds(shift, ub_.new_shift, 0.0f, rows.count);
     vector_barrier();
-    AscendC::Mul(sum, sum, ub_.row_max, rows.count);
+    AscendC::Mul(sum, sum, ub_.row_max[0], rows.count);
     vector_barrier();
     AscendC::Add(sum, sum, ub_.row_sum, rows.count);
-    scale_rows(ub_.row_max, rows);
+    scale_rows(ub_.row_max[0], rows);
   }
 
   // out /= sum. A row that sees a key has a sum of at least exp(0) = 1, any other one 0.

@@ -19,6 +19,7 @@ class OutputProducts {
   using Layout = CubeLayout<Config>;
   using Event = AscendC::HardEvent;
   static constexpr bool kProbsStay = Layout::kProbsStay;
+  static constexpr int32_t kStackKeys = Stack<Config>::kKeys;
 
   __aicore__ inline OutputProducts(const ForwardArgs& args, const Schedule& schedule,
                                    const Workspace<Config>& workspace, Matmul<Config>& matmul)

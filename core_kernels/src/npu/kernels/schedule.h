@@ -53,11 +53,13 @@ struct TileRange {
 
 class Schedule {
  public:
-  __aicore__ inline Schedule(const ForwardArgs& args, int64_t core, int64_t cores)
+  __aicore__ inline Schedule(const ForwardArgs& args, int32_t stack_keys, int64_t core,
+                             int64_t cores)
       : args_(args),
         q_(args.q_lengths, args.status, kWrongQueries),
         kv_(args),
         splits_(greater(1, args.splits.count)),
+        stack_keys_(stack_keys),
         core_(core),
         cores_(cores),
         next_(core),
@@ -76,7 +78,7 @@ class Schedule {
       unit_.first_key += unit_.keys;
     }
     ++unit_.number;
-    unit_.keys = lesser(kStackKeys, unit_.task.keys.hi - unit_.first_key);
+    unit_.keys = lesser(stack_keys_, unit_.task.keys.hi - unit_.first_key);
     unit_.closes_task = unit_.first_key + unit_.keys == unit_.task.keys.hi;
     unit = unit_;
     return true;
@@ -165,6 +167,7 @@ class Schedule {
   SequenceTable q_;
   KeyTable kv_;
   int32_t splits_;
+  int32_t stack_keys_;
   int64_t core_, cores_;
   int64_t round_ = 0;   // of dealing one task to each core
   int64_t next_;        // number of this core's next task among all

@@ -26,9 +26,11 @@ class ScoreProducts {
         queries_(args),
         keys_(args.k, args),
         head_dim_(args.head_dim) {
-    for (int32_t slot = 0; slot < Layout::kSlots; ++slot) {
+    for (int32_t slot = 0; slot < Layout::kQuerySlots; ++slot) {
       l1_query_[slot] =
           l1_tensor<T>(Layout::kQuery + slot * Layout::kQueryBytes, Layout::kQueryBytes);
+    }
+    for (int32_t slot = 0; slot < Layout::kSlots; ++slot) {
       l1_keys_[slot] = l1_tensor<T>(Layout::kKeys + slot * Layout::kKeyBytes, Layout::kKeyBytes);
       set_event<Event::MTE1_MTE2>(L1Event::kKeys, slot);
     }
@@ -67,20 +69,30 @@ class ScoreProducts {
   }
 
  private:
-  // With the first keys of a task come its queries. Their slot of two tasks ago is free: the slot
-  // of these keys is, and in the order of MTE1 whatever used those queries came before that.
+  // With the first keys of a task come its queries.
   __aicore__ inline void load_keys() {
     wait_event<Event::MTE1_MTE2>(L1Event::kKeys, key_slot_);
-    if (unit_->opens_task && tile_ == 0) queries_.load(query(), unit_->task);
+    if (unit_->opens_task && tile_ == 0) load_queries();
     keys_.load(l1_keys_[key_slot_], unit_->task, unit_->first_key + tile_ * kTile,
                unit_->tile_keys(tile_), {0, head_dim_});
     set_event<Event::MTE2_MTE1>(L1Event::kKeys, key_slot_);
     wait_event<Event::MTE2_MTE1>(L1Event::kKeys, key_slot_);
   }
 
+  // Of two slots, the one of two tasks ago is free: the slot of these keys is, and in the order of
+  // MTE1 whatever used those queries came before that. A single slot is free when the last task's
+  // last keys are, which lie in the other slot of the keys.
+  __aicore__ inline void load_queries() {
+    if constexpr (Layout::kQuerySlots == 1) {
+      wait_event<Event::MTE1_MTE2>(L1Event::kKeys, 1 - key_slot_);
+      set_event<Event::MTE1_MTE2>(L1Event::kKeys, 1 - key_slot_);
+    }
+    queries_.load(query(), unit_->task);
+  }
+
   // Tasks without keys load no queries, so slots alternate over the others.
   __aicore__ inline const AscendC::LocalTensor<T>& query() const {
-    return l1_query_[unit_->task.number_with_keys % Layout::kSlots];
+    return l1_query_[unit_->task.number_with_keys % Layout::kQuerySlots];
   }
 
   __aicore__ inline void multiply() {
@@ -99,9 +111,9 @@ class ScoreProducts {
                                  shape);
       matmul_.multiply(Accumulator::kScores, shape, {first == 0, first + kTile >= head_dim_});
     }
-    const int32_t at = row_ * kStackKeys + tile_ * kTile;
+    const int32_t at = row_ * Stack<Config>::kKeys + tile_ * kTile;
     matmul_.store(Accumulator::kScores, workspace_.scores[unit_->slot()][static_cast<uint32_t>(at)],
-                  {rows, keys, head_dim_}, kStackKeys);
+                  {rows, keys, head_dim_}, Stack<Config>::kKeys);
   }
 
   const Schedule& schedule_;
@@ -110,7 +122,7 @@ class ScoreProducts {
   QueryLoader<T> queries_;
   TokenLoader<T> keys_;
   int32_t head_dim_;
-  AscendC::LocalTensor<T> l1_query_[Layout::kSlots], l1_keys_[Layout::kSlots];
+  AscendC::LocalTensor<T> l1_query_[Layout::kQuerySlots], l1_keys_[Layout::kSlots];
   const Unit* unit_ = nullptr;
   int32_t tile_ = 0, row_ = 0;  // of the next step
   int32_t key_slot_ = 0;

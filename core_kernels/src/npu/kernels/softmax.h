@@ -29,8 +29,10 @@ class OnlineSoftmax {
         ub_(ub) {
     AscendC::Duplicate(ub_.twos, 2.0f, Arch::kVectorLanes);
     AscendC::Duplicate(ub_.factors, late_scale_, Arch::kVectorLanes);
-    AscendC::Duplicate(ub_.spread, 0.0f, Layout::kSpreadBytes / Layout::kFloat);
-    AscendC::Duplicate(ub_.sum_fold, 0.0f, Layout::kSpreadBytes / Layout::kFloat);
+    for (int32_t part = 0; part < Layout::kParts; ++part) {
+      AscendC::Duplicate(ub_.sum_fold[part], 0.0f, Layout::kSpreadBytes / Layout::kFloat);
+      AscendC::Duplicate(ub_.part_max[part], 0.0f, Layout::kPartMaxBytes / Layout::kFloat);
+    }
   }
 
   __aicore__ inline void open_task(int32_t task_slot) {
@@ -70,10 +72,12 @@ class OnlineSoftmax {
     const AscendC::LocalTensor<float> shift = ub_.shift[task_slot][rows.offset()];
     const AscendC::LocalTensor<float> alpha = ub_.alpha[unit_slot][rows.offset()];
     row_maxima(scores, rows, width);
-    AscendC::Muls(ub_.row_max, ub_.row_max, -late_scale_, count);
-    vector_barrier();
-    AscendC::Min(ub_.new_shift, shift, ub_.row_max, count);
-    vector_barrier();
+    for (int32_t part = 0; part < Layout::kParts && columns_of(part, width) > 0; ++part) {
+      AscendC::Muls(ub_.row_max[part], ub_.row_max[part], -late_scale_, count);
+      vector_barrier();
+      AscendC::Min(ub_.new_shift, part == 0 ? shift : ub_.new_shift, ub_.row_max[part], count);
+      vector_barrier();
+    }
     spread_rows(ub_.spread, ub_.new_shift, rows.padded());
     AscendC::Sub(alpha, ub_.new_shift, shift, count);
     vector_barrier();
@@ -97,8 +101,12 @@ class OnlineSoftmax {
     AscendC::BlockReduceSum(ub_.fold, probs, rows.count * width / Arch::kVectorLanes,
                             Arch::kVectorLanes, 1, 1, Arch::kBlockLanes);
     vector_barrier();
-    AscendC::BlockReduceSum(ub_.sum_fold[rows.offset(Arch::kBlockLanes)], ub_.fold, rows.count,
-                            width / Arch::kBlockLanes, 1, 1, width / Arch::kVectorLanes);
+    for (int32_t part = 0; part < Layout::kParts && columns_of(part, width) > 0; ++part) {
+      AscendC::BlockReduceSum(ub_.sum_fold[part][rows.offset(Arch::kBlockLanes)],
+                              ub_.fold[part * kPartFold], rows.count,
+                              columns_of(part, width) / Arch::kBlockLanes, 1, 1,
+                              width / Arch::kVectorLanes);
+    }
     vector_barrier();
   }
 
@@ -106,21 +114,29 @@ class OnlineSoftmax {
   __aicore__ inline void accumulate(Rows rows, int32_t width, int32_t task_slot,
                                     int32_t unit_slot) {
     const AscendC::LocalTensor<float>& sum = ub_.sum[task_slot];
-    const FoldedLanes lanes(width);
-    AscendC::BlockReduceSum(ub_.row_sum, ub_.sum_fold, rows.padded() / Arch::kBlockLanes,
-                            lanes.mask, 1, 1, Arch::kBlockLanes);
     AscendC::Mul(sum, sum, ub_.alpha[unit_slot], rows.count);
-    vector_barrier();
-    AscendC::Add(sum, sum, ub_.row_sum, rows.count);
-    vector_barrier();
+    for (int32_t part = 0; part < Layout::kParts && columns_of(part, width) > 0; ++part) {
+      const FoldedLanes lanes(columns_of(part, width));
+      AscendC::BlockReduceSum(ub_.row_sum, ub_.sum_fold[part], rows.padded() / Arch::kBlockLanes,
+                              lanes.mask, 1, 1, Arch::kBlockLanes);
+      vector_barrier();
+      AscendC::Add(sum, sum, ub_.row_sum, rows.count);
+      vector_barrier();
+    }
   }
 
  private:
-  // Of a row folded to a block: one lane for each 64 columns.
+  static constexpr uint32_t kPartFold = Layout::kPartKeys / Arch::kBlockLanes;
+
+  __aicore__ static inline int32_t columns_of(int32_t part, int32_t width) {
+    return lesser(Layout::kPartKeys, width - part * Layout::kPartKeys);
+  }
+
+  // Of a part of a row, folded to a block: one lane for each 64 columns.
   struct FoldedLanes {
-    __aicore__ inline explicit FoldedLanes(int32_t width) {
+    __aicore__ inline explicit FoldedLanes(int32_t columns) {
       constexpr uint64_t kEachBlock = 0x0101010101010101;
-      mask[0] = kEachBlock * ((uint64_t{1} << (width / Arch::kVectorLanes)) - 1);
+      mask[0] = kEachBlock * ((uint64_t{1} << (columns / Arch::kVectorLanes)) - 1);
     }
     uint64_t mask[2] = {0, 0};
   };
@@ -130,12 +146,19 @@ class OnlineSoftmax {
     AscendC::BlockReduceMax(ub_.fold, scores, rows.count * width / Arch::kVectorLanes,
                             Arch::kVectorLanes, 1, 1, Arch::kBlockLanes);
     vector_barrier();
-    AscendC::BlockReduceMax(ub_.spread, ub_.fold, rows.count, width / Arch::kBlockLanes, 1, 1,
-                            width / Arch::kVectorLanes);
+    const int32_t parts = (width + Layout::kPartKeys - 1) / Layout::kPartKeys;
+    for (int32_t part = 0; part < parts; ++part) {
+      AscendC::BlockReduceMax(ub_.part_max[part], ub_.fold[part * kPartFold], rows.count,
+                              columns_of(part, width) / Arch::kBlockLanes, 1, 1,
+                              width / Arch::kVectorLanes);
+    }
     vector_barrier();
-    const FoldedLanes lanes(width);
-    AscendC::BlockReduceMax(ub_.row_max, ub_.spread, rows.padded() / Arch::kBlockLanes, lanes.mask,
-                            1, 1, Arch::kBlockLanes);
+    for (int32_t part = 0; part < parts; ++part) {
+      const FoldedLanes lanes(columns_of(part, width));
+      AscendC::BlockReduceMax(ub_.row_max[part], ub_.part_max[part],
+                              rows.padded() / Arch::kBlockLanes, lanes.mask, 1, 1,
+                              Arch::kBlockLanes);
+    }
     vector_barrier();
   }
 

@@ -9,8 +9,7 @@
 
 namespace fa::npu {
 
-inline constexpr int32_t kTile = 128;       // rows, keys and columns of a head dim in one product
-inline constexpr int32_t kStackKeys = 512;  // keys of a unit of work
+inline constexpr int32_t kTile = 128;  // rows, keys and columns of a head dim in one product
 // The cube is ahead by this many units, so that it has work while the vector cores do a softmax.
 inline constexpr int32_t kUnitsAhead = 2;
 inline constexpr int32_t kUnitsInFlight = kUnitsAhead + 1;
@@ -21,6 +20,14 @@ template <typename Config>
 struct TaskRows {
   static constexpr int32_t kCube = Config::kValueDim <= kTile ? 2 * kTile : kTile;
   static constexpr int32_t kVector = kCube / Arch::kVectorCores;
+};
+
+// Keys of a unit of work: a stack of tiles. The longer, the less often the output of all rows goes
+// from the cube core to the vector cores; values of a small head dim leave room for that in L1.
+template <typename Config>
+struct Stack {
+  static constexpr int32_t kTiles = Config::kHeadDim <= 64 && Config::kValueDim <= 64 ? 8 : 4;
+  static constexpr int32_t kKeys = kTiles * kTile;
 };
 
 __aicore__ constexpr int32_t round_up(int32_t value, int32_t unit) {

@@ -33,7 +33,7 @@ class UnownedRows {
     if (!packed && args_.q_lengths.seqused == 0) return;
     AscendC::Duplicate(ub_.out, 0.0f, Layout::kRows * pitch_);
     AscendC::Duplicate(ub_.lse_spread, args_.empty_lse, Layout::kRows * Arch::kBlockLanes);
-    AscendC::Duplicate(ub_.sum_fold, -__builtin_huge_valf(), Layout::kRows * Arch::kBlockLanes);
+    AscendC::Duplicate(ub_.sum_fold[0], -__builtin_huge_valf(), Layout::kRows * Arch::kBlockLanes);
     set_event<Event::V_MTE3>(UbOutEvent::kOut);
     wait_event<Event::V_MTE3>(UbOutEvent::kOut);
     for (int32_t batch = first; batch < args_.batch; batch += step) {
@@ -68,7 +68,7 @@ class UnownedRows {
     for (task.split = 0; task.split < args_.splits.count; ++task.split) {
       partial_.store(ub_.out, task, rows,
                      pitch_ * static_cast<int32_t>(sizeof(float)) / Arch::kBlockBytes);
-      partial_lse_.store(ub_.sum_fold, task, rows, 1);
+      partial_lse_.store(ub_.sum_fold[0], task, rows, 1);
     }
   }
 

@@ -18,6 +18,7 @@ class VectorRole {
   using T = typename Config::Element;
   using Layout = UbLayout<Config>;
   using Event = AscendC::HardEvent;
+  static constexpr int32_t kStackKeys = Stack<Config>::kKeys;
 
   __aicore__ inline VectorRole(const ForwardArgs& args, const Schedule& schedule, int64_t core,
                                int64_t half)

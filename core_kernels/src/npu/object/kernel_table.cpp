@@ -25,9 +25,13 @@ constexpr KernelEntry combine(const char* name, DType dtype) {
 
 // A line for each FA_FORWARD_KERNEL of ../kernels.
 constexpr KernelEntry kEntries[] = {
+    entry<KernelConfig<half, 64, 64, false>>("fa_forward_fp16_d64", DType::kFloat16),
     entry<KernelConfig<half, 128, 128, false>>("fa_forward_fp16_d128", DType::kFloat16),
+    entry<KernelConfig<half, 192, 128, false>>("fa_forward_fp16_d192v128", DType::kFloat16),
     entry<KernelConfig<half, 256, 256, false>>("fa_forward_fp16_d256", DType::kFloat16),
+    entry<KernelConfig<bfloat16_t, 64, 64, false>>("fa_forward_bf16_d64", DType::kBFloat16),
     entry<KernelConfig<bfloat16_t, 128, 128, false>>("fa_forward_bf16_d128", DType::kBFloat16),
+    entry<KernelConfig<bfloat16_t, 192, 128, false>>("fa_forward_bf16_d192v128", DType::kBFloat16),
     entry<KernelConfig<bfloat16_t, 256, 256, false>>("fa_forward_bf16_d256", DType::kBFloat16),
     combine("fa_combine_fp32", DType::kFloat32),
     combine("fa_combine_fp16", DType::kFloat16),

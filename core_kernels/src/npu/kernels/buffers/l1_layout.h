@@ -23,24 +23,28 @@ struct CubeLayout {
   static constexpr int32_t kElementBytes = 2;
   static constexpr int32_t kSlots = 2;
   static constexpr int32_t kTileBytes = kTile * kTile * kElementBytes;
-  static constexpr int32_t kStackTiles = kStackKeys / kTile;
-  static constexpr int32_t kGroupTiles = kStackTiles / kSlots;
+  static constexpr int32_t kStackTiles = Stack<Config>::kTiles;
+  static constexpr int32_t kGroupTiles = (kStackTiles + 1) / kSlots;
 
   static constexpr int32_t kQueryBytes = TaskRows<Config>::kCube * Config::kHeadDim * kElementBytes;
   static constexpr int32_t kKeyBytes = kTile * Config::kHeadDim * kElementBytes;
   static constexpr int32_t kValueBytes =
       kTile * lesser(kTile, Config::kValueDim) * kElementBytes;  // of a tile
   static constexpr bool kProbsStay = OutputShape<Config>::kProbsStay;
-  static constexpr int32_t kStayBytes = kGroupTiles * (kProbsStay ? kTileBytes : kValueBytes);
+  static constexpr int32_t kStayTileBytes = kProbsStay ? kTileBytes : kValueBytes;
+  static constexpr int32_t kStayBytes = kGroupTiles * kStayTileBytes;
   // Rows of probabilities that are longer than a tile's are loaded faster, see docs/kernels.
-  static constexpr int32_t kStreamTiles = kProbsStay ? 1 : kGroupTiles;
+  static constexpr int32_t kStreamTiles = kProbsStay ? 1 : 2;
   static constexpr int32_t kStreamBytes = kStreamTiles * (kProbsStay ? kValueBytes : kTileBytes);
 
-  static constexpr int32_t kQuery = 0;
-  static constexpr int32_t kKeys = kQuery + kSlots * kQueryBytes;
+  static constexpr int32_t kKeys = 0;
   static constexpr int32_t kStay = kKeys + kSlots * kKeyBytes;
-  static constexpr int32_t kStream = kStay + kSlots * kStayBytes;
-  static constexpr int32_t kEnd = kStream + kSlots * kStreamBytes;
+  static constexpr int32_t kStream = kStay + kStackTiles * kStayTileBytes;
+  static constexpr int32_t kQuery = kStream + kSlots * kStreamBytes;
+  // Two if they fit, so that those of a task come while the last one is not finished.
+  static constexpr int32_t kQuerySlots =
+      kQuery + kSlots * kQueryBytes <= Arch::kL1Bytes ? kSlots : 1;
+  static constexpr int32_t kEnd = kQuery + kQuerySlots * kQueryBytes;
   static_assert(kEnd <= Arch::kL1Bytes);
 
   static_assert(kSlots * kTileBytes <= Arch::kL0aBytes);

@@ -33,18 +33,21 @@ struct UbBuffers {
     rounded_out = out.template ReinterpretCast<T>();
     place(fold, Layout::kFold, 0, Layout::kChunk / Arch::kBlockLanes);
     place(spread, Layout::kSpread, 0, kSpreadElements);
+    for (int32_t part = 0; part < Layout::kParts; ++part) {
+      place(row_max[part], Layout::kRowMax, part, Layout::kRows);
+      place(part_max[part], Layout::kPartMax, part, Layout::kPartMaxBytes / Layout::kFloat);
+      place(sum_fold[part], Layout::kSumFold, part, kSpreadElements);
+    }
     constexpr int32_t kChunkSpreadElements = Layout::kChunkSpreadBytes / Layout::kFloat;
     place(low_spread, Layout::kLowSpread, 0, kChunkSpreadElements);
     place(high_spread, Layout::kHighSpread, 0, kChunkSpreadElements);
     place(lse_spread, Layout::kLseSpread, 0, kSpreadElements);
-    place(columns, Layout::kColumns, 0, kStackKeys);
+    place(columns, Layout::kColumns, 0, Stack<Config>::kKeys);
     place(twos, Layout::kTwos, 0, Arch::kVectorLanes);
     place(factors, Layout::kFactors, 0, Arch::kVectorLanes);
-    place(sum_fold, Layout::kSumFold, 0, kSpreadElements);
     place(bits, Layout::kBits, 0, Layout::kChunkRows * Arch::kVectorLanes / 8);
     place(relative, Layout::kRelative, 0, Layout::kRows);
     place(limit, Layout::kLimit, 0, Layout::kRows);
-    place(row_max, Layout::kRowMax, 0, Layout::kRows);
     place(new_shift, Layout::kNewShift, 0, Layout::kRows);
     place(row_sum, Layout::kRowSum, 0, Layout::kRows);
     place(sinks, Layout::kSinks, 0, Layout::kRows);
@@ -65,11 +68,12 @@ struct UbBuffers {
   Tensor<float> spread, low_spread, high_spread, lse_spread;  // [rows, 8]: a number in a block
   Tensor<float> columns;                                      // 0, 1, 2, ...
   Tensor<float> twos, factors;                                // 2, 2, ...; scale, scale, ...
-  Tensor<float> sum_fold;                                     // [rows, 8]: parts of row sums
+  // Of 512 columns of each row: [rows, 8] on the way to one number, and that number.
+  Tensor<float> sum_fold[Layout::kParts], part_max[Layout::kParts], row_max[Layout::kParts];
   Tensor<uint8_t> bits;                                       // [rows, 64 bits]
   Tensor<int32_t> low[Layout::kSlots], high[Layout::kSlots];  // first key, and end, of each row
   Tensor<int32_t> relative;
-  Tensor<float> limit, row_max, new_shift, row_sum, sinks;
+  Tensor<float> limit, new_shift, row_sum, sinks;
   Tensor<float> shift[kUnitsInFlight], sum[kUnitsInFlight];  // of a task; shift = -scale * max
   Tensor<float> alpha[kUnitsInFlight];                       // of a unit
 

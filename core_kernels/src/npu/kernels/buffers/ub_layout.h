@@ -16,8 +16,12 @@ struct UbLayout {
   static constexpr int32_t kChunk = 8192;
   static constexpr int32_t kChunkRows = 64;  // at most
   static constexpr int32_t kPartialElements = 2048;
-  static_assert(kChunk >= Arch::kBlockLanes * kStackKeys);
+  static_assert(kChunk >= Arch::kBlockLanes * Stack<Config>::kKeys);
   static_assert(kPartialElements >= Arch::kBlockLanes * Config::kValueDim);
+
+  // A row of a chunk is reduced in parts of as many columns as three steps of a tree take.
+  static constexpr int32_t kPartKeys = 512;
+  static constexpr int32_t kParts = (Stack<Config>::kKeys + kPartKeys - 1) / kPartKeys;
 
   static constexpr int32_t kRowBytes = kRows * kFloat;                // one number per row
   static constexpr int32_t kSpreadBytes = kRows * Arch::kBlockBytes;  // a block per row
@@ -28,21 +32,26 @@ struct UbLayout {
   static constexpr int32_t kOut = kPartial + kSlots * kPartialElements * kFloat;
   static constexpr int32_t kFold = kOut + kRows * Config::kValueDim * kFloat;
   static constexpr int32_t kSpread = kFold + kChunk / Arch::kBlockLanes * kFloat;
+  // Before a maximum per row is spread there, parts of rows on the way to it. Chunks of rows with
+  // several parts have few of them.
+  static constexpr int32_t kPartMax = kSpread;
+  static constexpr int32_t kPartMaxBytes = kSpreadBytes / kParts;
+  static_assert(kParts == 1 || kChunk / kPartKeys * Arch::kBlockBytes <= kPartMaxBytes);
   static constexpr int32_t kLowSpread = kSpread + kSpreadBytes;
   static constexpr int32_t kHighSpread = kLowSpread + kChunkSpreadBytes;
   static constexpr int32_t kLseSpread = kHighSpread + kChunkSpreadBytes;
   static constexpr int32_t kColumns = kLseSpread + kSpreadBytes;  // 0, 1, 2, ...
-  static constexpr int32_t kTwos = kColumns + kStackKeys * kFloat;
+  static constexpr int32_t kTwos = kColumns + Stack<Config>::kKeys * kFloat;
   static constexpr int32_t kFactors = kTwos + Arch::kVectorLanes * kFloat;
   static constexpr int32_t kSumFold = kFactors + Arch::kVectorLanes * kFloat;
-  static constexpr int32_t kBits = kSumFold + kSpreadBytes;
+  static constexpr int32_t kBits = kSumFold + kParts * kSpreadBytes;
   static constexpr int32_t kLow = kBits + kChunkRows * Arch::kVectorLanes / 8;  // two slots each
   static constexpr int32_t kHigh = kLow + kSlots * kRowBytes;
   static constexpr int32_t kRelative = kHigh + kSlots * kRowBytes;
   static constexpr int32_t kSinks = kRelative + kRowBytes;
   static constexpr int32_t kLimit = kSinks + kRowBytes;
   static constexpr int32_t kRowMax = kLimit + kRowBytes;
-  static constexpr int32_t kNewShift = kRowMax + kRowBytes;
+  static constexpr int32_t kNewShift = kRowMax + kParts * kRowBytes;
   static constexpr int32_t kRowSum = kNewShift + kRowBytes;
   static constexpr int32_t kShift = kRowSum + kRowBytes;  // one per task in flight
   static constexpr int32_t kSum = kShift + kUnitsInFlight * kRowBytes;

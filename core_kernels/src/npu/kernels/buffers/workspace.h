@@ -11,7 +11,7 @@ namespace fa::npu {
 template <typename Config>
 struct Workspace {
   using T = typename Config::Element;
-  static constexpr int32_t kScoreElements = TaskRows<Config>::kCube * kStackKeys;
+  static constexpr int32_t kScoreElements = TaskRows<Config>::kCube * Stack<Config>::kKeys;
   static constexpr int32_t kPartialElements = TaskRows<Config>::kCube * Config::kValueDim;
   static constexpr int64_t kSlotBytes =
       kScoreElements * (sizeof(float) + sizeof(T)) + kPartialElements * sizeof(float);
@@ -28,9 +28,9 @@ struct Workspace {
     }
   }
 
-  AscendC::GlobalTensor<float> scores[kUnitsInFlight];   // [rows, kStackKeys]
+  AscendC::GlobalTensor<float> scores[kUnitsInFlight];   // [rows, stack keys]
   AscendC::GlobalTensor<float> partial[kUnitsInFlight];  // [rows, value dim rounded up to 16]
-  AscendC::GlobalTensor<T> probs[kUnitsInFlight];        // [rows, kStackKeys]
+  AscendC::GlobalTensor<T> probs[kUnitsInFlight];        // [rows, stack keys]
 };
 
 }  // namespace fa::npu
