@@ -294,9 +294,4 @@ NPU_FORWARD = {
     "second query part, scored by values (MLA absorbed)": "-",
     "log-sum-exp and its gradient": "no gradient",
     "deterministic backward": "no backward",
-    "append to the cache": "-",
-    "append different numbers of tokens": "-",
-    "rotary embedding, pairs interleaved": "-",
-    "rotary embedding, halves": "-",
-    "rotary positions of their own": "-",
 }

@@ -8,8 +8,8 @@ from .tree import ROOT, tracked
 
 ENTRY = re.compile(r"FA_FORWARD_KERNEL\((\w+), ([^)]+)\)")
 LINE = re.compile(r'entry<KernelConfig<([^>]+)>>\(\s*"(\w+)", DType::(\w+)\)')
-COMBINE_ENTRY = re.compile(r"FA_COMBINE_KERNEL\((\w+), (\w+)\)")
-COMBINE_LINE = re.compile(r'combine\("(\w+)", DType::(\w+)\)')
+VECTOR_ENTRY = re.compile(r"FA_(?:COMBINE|APPEND)_KERNEL\((\w+), (\w+)\)")
+VECTOR_LINE = re.compile(r'vector\("(\w+)", DType::(\w+), KernelRole::k\w+\)')
 DTYPES = {"half": "kFloat16", "bfloat16_t": "kBFloat16", "float": "kFloat32"}
 
 
@@ -33,6 +33,6 @@ def test_forward_kernels() -> None:
     assert all(DTYPES[config.split(",")[0]] == dtype for config, _, dtype in LINE.findall(table))
 
 
-def test_combine_kernels() -> None:
-    kernels = {name: DTYPES[element] for name, element in entries(COMBINE_ENTRY).items()}
-    assert dict(COMBINE_LINE.findall((ROOT / TABLE).read_text())) == kernels
+def test_vector_kernels() -> None:
+    kernels = {name: DTYPES[element] for name, element in entries(VECTOR_ENTRY).items()}
+    assert dict(VECTOR_LINE.findall((ROOT / TABLE).read_text())) == kernels

@@ -32,7 +32,15 @@ class LengthArgs(ctypes.Structure):
 
 
 class CacheArgs(ctypes.Structure):
-    _fields_ = [("leftpad", UInt64), ("batch_idx", UInt64), ("rows", Int32), ("reserved", Int32)]
+    _fields_ = [
+        ("leftpad", UInt64),
+        ("batch_idx", UInt64),
+        ("cu_seqlens_new", UInt64),
+        ("rows", Int32),
+        ("capacity", Int32),
+        ("new_limit", Int32),
+        ("reserved", Int32),
+    ]
 
 
 class SinkArgs(ctypes.Structure):

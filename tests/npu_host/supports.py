@@ -18,8 +18,6 @@ NPU_SUPPORTS: dict[str, tuple[str, ...]] = {
     "dropout": ("off",),
     "qv": ("off",),
     "descale": ("off",),
-    "append": ("off",),
-    "rotary": ("off",),
 }
 
 RULES = tuple(
@@ -52,7 +50,6 @@ REFUSED = (
     Refused("fwd v2.func b=1 sq=4 skv=8 dt=fp16 alibi=head", "alibi_slopes"),
     Refused("fwd v2.func b=1 sq=4 skv=8 dt=fp16 dropout=0.1", "dropout_p"),
     Refused("fwd v3.func b=1 sq=4 skv=8 dt=fp16 qv", "qv"),
-    Refused("fwd v2.kvcache b=1 sq=4 skv=9 dt=fp16 kv_lens=8 new=1", "k"),
     Refused("bwd v2.func b=1 sq=4 skv=8 dt=fp16", "backward"),
     Refused("bwd v3.func b=1 sq=4 skv=8 dt=bf16", "backward"),
 )

@@ -23,7 +23,8 @@ struct Plan {
   bool longest_first = false;       // late query blocks, which see more keys, come first
   int64_t status_begin = 0;         // place in the workspace for what kernels find wrong; zeroed
   int64_t status_bytes = 0;         // 0: nobody asks, see FLASH_ATTN_NPU_DEBUG
-  int64_t partials_begin = 0;       // place in the workspace for the results of splits
+  // Places in the workspace for the results of splits and for rotated queries.
+  int64_t partials_begin = 0, rotated_q_begin = 0;
 };
 
 // What a run gets besides its plan.

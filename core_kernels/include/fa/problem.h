@@ -86,6 +86,7 @@ struct HeadValues {
 struct Rotary {
   TokenView cos, sin;  // rows are positions (token), row_stride 0
   int32_t dim = 0;     // 0 = off
+  int64_t positions = 0;
   bool interleaved = true;
   bool same_q_position = false;  // neither causal nor windowed: all queries at the first position
 };
@@ -146,6 +147,7 @@ struct ForwardProblem {
   PagedLayout paged;
   HeadValues q_descale, k_descale, v_descale;
   TokenView k_new, v_new;
+  int64_t new_tokens = 0;  // of a row of k_new
   Rotary rotary;
   TensorView out_accum, lse_accum;
   DType q_dtype = DType::kOther;

@@ -77,6 +77,8 @@ void add_lengths(Memory* memory, const LengthAddresses& lengths, int64_t batch) 
   memory->add("seqused_k", lengths.seqused_k, batch * kBytes);
   memory->add("cache_leftpad", lengths.leftpad, batch * kBytes);
   memory->add("cache_batch_idx", lengths.batch_idx, batch * kBytes);
+  memory->add("cu_seqlens_k_new", lengths.cu_seqlens_k_new, (batch + 1) * kBytes);
+  memory->add("rotary_seqlens", lengths.rotary_seqlens, batch * kBytes);
 }
 
 void add_tensor(Memory* memory, const char* name, const TensorView& view, bool defined) {
@@ -89,10 +91,21 @@ void add_tensor(Memory* memory, const char* name, const TensorView& view, bool d
                       {axes[0], axes[1], axes[2], axes[3], axes[4]}, defined);
 }
 
+void add_new_tokens(Memory* memory, const ForwardProblem& problem) {
+  const Geometry& g = problem.geometry;
+  const int64_t rows = problem.lengths.cu_seqlens_k_new ? 1 : g.batch, tokens = problem.new_tokens;
+  add_tokens(memory, "k_new", problem.k_new, {rows, tokens, g.kv_heads, g.head_dim});
+  add_tokens(memory, "v_new", problem.v_new, {rows, tokens, g.kv_heads, g.value_dim});
+  const Rotary& rotary = problem.rotary;
+  add_tokens(memory, "rotary_cos", rotary.cos, {1, rotary.positions, 1, rotary.dim / 2});
+  add_tokens(memory, "rotary_sin", rotary.sin, {1, rotary.positions, 1, rotary.dim / 2});
+}
+
 }  // namespace
 
 std::vector<DeviceBuffer> forward_memory(const ForwardProblem& problem, const Plan& plan,
-                                         const void* workspace, bool combining) {
+                                         const void* workspace, Stage stage) {
+  const bool combining = stage == Stage::kCombine;
   const Geometry& g = problem.geometry;
   const PagedLayout& pages = problem.paged;
   bool paged = pages.page_table != nullptr;
@@ -108,6 +121,7 @@ std::vector<DeviceBuffer> forward_memory(const ForwardProblem& problem, const Pl
                       {g.q_heads, problem.lse.head_stride},
                       {g.q_tokens, problem.lse.token_stride}},
                      false);
+  if (stage == Stage::kAppend) add_new_tokens(&memory, problem);
   add_tensor(&memory, "out_accum", problem.out_accum, combining);
   add_tensor(&memory, "softmax_lse_accum", problem.lse_accum, combining);
   add_lengths(&memory, problem.lengths, g.batch);
@@ -124,7 +138,9 @@ std::vector<DeviceBuffer> forward_memory(const ForwardProblem& problem, const Pl
   memory.add("status", begin + plan.status_begin, plan.status_bytes);
   memory.add("workspace", begin + scratch, plan.partials_begin - scratch, false);
   memory.add("results of splits", begin + plan.partials_begin,
-             plan.workspace_bytes - plan.partials_begin, combining);
+             plan.rotated_q_begin - plan.partials_begin, combining);
+  memory.add("rotated queries", begin + plan.rotated_q_begin,
+             plan.workspace_bytes - plan.rotated_q_begin, stage != Stage::kAppend);
   return memory.merged();
 }
 

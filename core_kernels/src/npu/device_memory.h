@@ -12,10 +12,13 @@
 
 namespace fa::npu {
 
-// `combining`: the results of splits are there already. Ranges that overlap, such as q, k and v in
+// The launches of a call, in their order.
+enum class Stage { kAppend, kAttend, kCombine };
+
+// What an earlier stage wrote is there already. Ranges that overlap, such as q, k and v in
 // one tensor, are one.
 std::vector<DeviceBuffer> forward_memory(const ForwardProblem& problem, const Plan& plan,
-                                         const void* workspace, bool combining);
+                                         const void* workspace, Stage stage);
 
 std::vector<DeviceBuffer> combine_memory(const CombineCall& call, const void* workspace,
                                          int64_t workspace_bytes);

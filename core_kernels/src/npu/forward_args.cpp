@@ -65,7 +65,10 @@ void fill_shape(const Geometry& g, ForwardArgs* args) {
 void fill_cache(const ForwardProblem& problem, ForwardArgs* args) {
   args->cache.leftpad = address(problem.lengths.leftpad);
   args->cache.batch_idx = address(problem.lengths.batch_idx);
+  args->cache.cu_seqlens_new = address(problem.lengths.cu_seqlens_k_new);
   args->cache.rows = static_cast<int32_t>(problem.geometry.kv_rows);
+  args->cache.capacity = static_cast<int32_t>(problem.geometry.kv_tokens);
+  args->cache.new_limit = static_cast<int32_t>(problem.new_tokens);
   const SinkValues& sink = problem.geometry.sink_values;
   args->sink = {address(sink.data), sink.stride, static_cast<int32_t>(sink.dtype), 0};
 }
@@ -123,6 +126,38 @@ CombineArgs combine_args(const ForwardProblem& problem, const SplitArgs& partial
           g.batch,  g.q_heads,   g.value_dim, g.empty_lse};
 }
 
+AppendArgs append_args(const ForwardProblem& problem, const ForwardArgs& forward) {
+  AppendArgs args = {};
+  const Geometry& g = problem.geometry;
+  args.k_new = tensor_arg(problem.k_new, problem.new_tokens);
+  args.v_new = tensor_arg(problem.v_new, problem.new_tokens);
+  args.k = forward.k;
+  args.v = forward.v;
+  args.q = tensor_arg(problem.q, g.q_rows * g.q_tokens);
+  args.q_rotated = forward.q;
+  args.q_lengths = forward.q_lengths;
+  args.kv_lengths = forward.kv_lengths;
+  args.pages = forward.pages;
+  args.cache = forward.cache;
+  const Rotary& rotary = problem.rotary;
+  args.rotary.cos = address(rotary.cos.data);
+  args.rotary.sin = address(rotary.sin.data);
+  args.rotary.cos_stride = rotary.cos.token_stride;
+  args.rotary.sin_stride = rotary.sin.token_stride;
+  args.rotary.first_positions = address(problem.lengths.rotary_seqlens);
+  args.rotary.positions = static_cast<int32_t>(rotary.positions);
+  args.rotary.dim = rotary.dim;
+  args.rotary.interleaved = rotary.interleaved ? 1 : 0;
+  args.rotary.same_q_position = rotary.same_q_position ? 1 : 0;
+  args.status = forward.status;
+  args.batch = g.batch;
+  args.q_heads = g.q_heads;
+  args.kv_heads = g.kv_heads;
+  args.head_dim = g.head_dim;
+  args.value_dim = g.value_dim;
+  return args;
+}
+
 ForwardArgs forward_args(const ForwardProblem& problem, const Plan& plan, uint64_t workspace) {
   ForwardArgs args = {};
   fill_tensors(problem, &args);
@@ -133,6 +168,13 @@ ForwardArgs forward_args(const ForwardProblem& problem, const Plan& plan, uint64
   fill_scoring(problem.geometry, &args);
   fill_plan(plan, &args);
   args.workspace = workspace + static_cast<uint64_t>(scratch_begin(plan));
+  if (problem.rotary.dim > 0 && args.q.address != 0) {
+    const Geometry& g = problem.geometry;
+    const int64_t token = int64_t{g.q_heads} * g.head_dim;
+    args.q = {workspace + static_cast<uint64_t>(plan.rotated_q_begin), g.q_tokens * token, token,
+              g.head_dim};
+    if (problem.packed_q) args.q.batch_stride = 0;
+  }
   if (plan.splits > 1) args.splits = split_args(problem, plan, workspace);
   if (plan.status_bytes > 0) args.status = workspace + static_cast<uint64_t>(plan.status_begin);
   return args;

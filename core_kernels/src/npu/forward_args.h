@@ -15,6 +15,9 @@ SplitArgs split_args(const ForwardProblem& problem, const Plan& plan, uint64_t w
 // Merges them; for plans with more than one split.
 CombineArgs combine_args(const ForwardProblem& problem, const SplitArgs& partials);
 
+// For problems with new keys; `forward`: the arguments of the attention that follows.
+AppendArgs append_args(const ForwardProblem& problem, const ForwardArgs& forward);
+
 ForwardArgs forward_args(const ForwardProblem& problem, const Plan& plan, uint64_t workspace);
 
 }  // namespace fa::npu

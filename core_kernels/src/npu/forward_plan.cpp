@@ -18,7 +18,8 @@ constexpr int32_t kMaxPackedHeads = 128;
 constexpr int32_t kFewestRows = 64;
 
 static_assert(sizeof(ForwardArgs) <= kCombineArgs);
-static_assert(kCombineArgs + sizeof(CombineArgs) <= kArgsRoom);
+static_assert(kCombineArgs + sizeof(CombineArgs) <= kAppendArgs);
+static_assert(kAppendArgs + sizeof(AppendArgs) <= kArgsRoom);
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -90,6 +91,12 @@ int64_t partial_bytes(const ForwardProblem& problem, const Plan& plan) {
   return plan.splits * rows * (g.value_dim + 1) * static_cast<int64_t>(sizeof(float));
 }
 
+int64_t rotated_bytes(const ForwardProblem& problem) {
+  if (problem.rotary.dim == 0) return 0;
+  const Geometry& g = problem.geometry;
+  return g.q_rows * g.q_tokens * g.q_heads * g.head_dim * dtype_size(problem.q_dtype);
+}
+
 }  // namespace
 
 int64_t scratch_begin(const Plan& plan) {
@@ -138,7 +145,7 @@ Status plan_forward(const ForwardProblem& problem, const KernelObject& object, P
   plan->splits = static_cast<int32_t>(problem.options.num_splits);
   if (plan->splits == 0) plan->splits = tasks > 0 ? choose_splits(g, tasks, cores) : 1;
   plan->tasks = tasks * plan->splits;
-  if (g.q_rows * g.q_tokens == 0) return {};
+  if (g.q_rows * g.q_tokens == 0 && !problem.k_new.data) return {};
   // One at least: tokens that no sequence owns are cleared.
   plan->cores = static_cast<int32_t>(std::clamp<int64_t>(plan->tasks, 1, cores));
   bool debug = false;
@@ -149,7 +156,9 @@ Status plan_forward(const ForwardProblem& problem, const KernelObject& object, P
   }
   int64_t scratch = scratch_begin(*plan) + plan->cores * kernel->workspace_per_core;
   plan->partials_begin = ceil_div(scratch, kAlignment) * kAlignment;
-  plan->workspace_bytes = plan->partials_begin + partial_bytes(problem, *plan);
+  int64_t partials = plan->partials_begin + partial_bytes(problem, *plan);
+  plan->rotated_q_begin = ceil_div(partials, kAlignment) * kAlignment;
+  plan->workspace_bytes = plan->rotated_q_begin + rotated_bytes(problem);
   return {};
 }
 

@@ -34,10 +34,13 @@ struct LengthArgs {
 
 // Where the sequences of a cache are, and where they begin.
 struct CacheArgs {
-  uint64_t leftpad;  // [B] int32: keys before it do not count; 0: none
-  uint64_t
-      batch_idx;  // [B] int32: row of the cache, or of the page table; 0: the sequence's number
-  int32_t rows;   // of the cache, or of the page table
+  uint64_t leftpad;    // [B] int32: keys before it do not count; 0: none
+  uint64_t batch_idx;  // [B] int32: row of cache or page table; 0: the sequence's number
+  // New tokens, which follow those that the cache holds; 0: padded, new_limit of each sequence.
+  uint64_t cu_seqlens_new;  // [B + 1] int32: they are packed, new_limit in total
+  int32_t rows;             // of the cache, or of the page table
+  int32_t capacity;         // tokens of a sequence in the cache, or in its row of the page table
+  int32_t new_limit;        // 0: nothing is appended
   int32_t reserved;
 };
 
@@ -74,6 +77,9 @@ enum class WrongValue : int32_t {
   kPage,
   kLeftpad,
   kBatchIdx,
+  kCuSeqlensNew,
+  kAppended,  // tokens of a sequence with the new ones, against what the cache has room for
+  kRotaryPosition,
 };
 
 inline constexpr int32_t kStatusLineBytes = 64;  // of the scalar cache, so that cores do not share
@@ -111,9 +117,47 @@ struct ForwardArgs {
 
 static_assert(std::is_trivially_copyable_v<ForwardArgs>);
 static_assert(sizeof(TensorArg) == 32 && sizeof(PageArgs) == 32 && sizeof(LengthArgs) == 24);
-static_assert(sizeof(CacheArgs) == 24 && sizeof(SinkArgs) == 24 && sizeof(SplitArgs) == 88);
-static_assert(sizeof(ForwardArgs) == 5 * 32 + 2 * 24 + 32 + 2 * 24 + 88 + 2 * 8 + 14 * 4);
+static_assert(sizeof(CacheArgs) == 40 && sizeof(SinkArgs) == 24 && sizeof(SplitArgs) == 88);
+static_assert(sizeof(ForwardArgs) == 5 * 32 + 2 * 24 + 32 + 40 + 24 + 88 + 2 * 8 + 14 * 4);
 static_assert(sizeof(ForwardArgs) % sizeof(uint64_t) == 0);
+
+// Tables of rotary position embedding, in the dtype of q.
+struct RotaryArgs {
+  uint64_t cos, sin;               // [positions, dim / 2]
+  int64_t cos_stride, sin_stride;  // from position to position
+  uint64_t first_positions;        // [B] int32: of the first new token; 0: the cache's length
+  int32_t positions;
+  int32_t dim;              // 0: off
+  int32_t interleaved;      // pairs (2i, 2i + 1), else (i, i + dim / 2)
+  int32_t same_q_position;  // all queries at the first position
+};
+
+// Writes new keys (rotated) and values into the cache, and rotated queries into the workspace.
+struct AppendArgs {
+  TensorArg k_new;  // [B, Snew, Hkv, D] or packed [Tnew, Hkv, D]
+  TensorArg v_new;
+  TensorArg k;  // the cache, as in ForwardArgs
+  TensorArg v;
+  TensorArg q;
+  TensorArg q_rotated;  // as q
+  LengthArgs q_lengths;
+  LengthArgs kv_lengths;
+  PageArgs pages;
+  CacheArgs cache;
+  RotaryArgs rotary;
+  uint64_t status;  // as in ForwardArgs
+  int32_t batch;
+  int32_t q_heads;
+  int32_t kv_heads;
+  int32_t head_dim;
+  int32_t value_dim;
+  int32_t reserved;
+};
+
+static_assert(std::is_trivially_copyable_v<AppendArgs>);
+static_assert(sizeof(RotaryArgs) == 56);
+static_assert(sizeof(AppendArgs) == 6 * 32 + 2 * 24 + 32 + 40 + 56 + 8 + 6 * 4);
+static_assert(sizeof(AppendArgs) % sizeof(uint64_t) == 0);
 
 inline constexpr int32_t kMaxCombinedDim = 512;
 

@@ -9,9 +9,9 @@
 namespace fa::npu {
 
 // Raised whenever a struct of this file changes.
-inline constexpr uint32_t kKernelObjectAbi = 3;
+inline constexpr uint32_t kKernelObjectAbi = 4;
 
-enum class KernelRole : int32_t { kForward, kCombine };
+enum class KernelRole : int32_t { kForward, kCombine, kAppend };
 
 // One entry, and what its launch needs.
 struct KernelEntry {

@@ -73,7 +73,23 @@ Status combine_splits(const npu::KernelObject& object, const ForwardProblem& pro
   launch.args_bytes = sizeof(args);
   launch.device_args = workspace + npu::kCombineArgs;
   if (is_simulated(object)) {
-    launch.buffers = npu::forward_memory(problem, plan, execution.workspace, true);
+    launch.buffers = npu::forward_memory(problem, plan, execution.workspace, npu::Stage::kCombine);
+  }
+  return npu::launch(object, launch);
+}
+
+// A launch of its own before the attention, which then finds the new keys in the cache.
+Status append(const npu::KernelObject& object, const ForwardProblem& problem, const Plan& plan,
+              const Execution& execution, const npu::ForwardArgs& forward) {
+  npu::Launch launch = launch_of(plan, execution);
+  npu::AppendArgs args = npu::append_args(problem, forward);
+  FA_RETURN_IF_ERROR(npu::available_cores(object, problem.options.sm_margin, &launch.cores));
+  launch.kernel = npu::find_kernel(object, npu::KernelRole::kAppend, problem.q_dtype)->name;
+  launch.args = &args;
+  launch.args_bytes = sizeof(args);
+  launch.device_args += npu::kAppendArgs;
+  if (is_simulated(object)) {
+    launch.buffers = npu::forward_memory(problem, plan, execution.workspace, npu::Stage::kAppend);
   }
   return npu::launch(object, launch);
 }
@@ -85,11 +101,16 @@ Status run_npu_forward(const ForwardProblem& problem, const Plan& plan,
   FA_RETURN_IF_ERROR(npu::kernel_object(&object));
   npu::Launch launch = launch_of(plan, execution);
   npu::ForwardArgs args = npu::forward_args(problem, plan, launch.device_args);
+  if (problem.k_new.data) {
+    FA_RETURN_IF_ERROR(append(*object, problem, plan, execution, args));
+  }
+  const Geometry& g = problem.geometry;
+  if (g.q_rows * g.q_tokens == 0) return {};
   launch.kernel = plan.kernel;
   launch.args = &args;
   launch.args_bytes = sizeof(args);
   if (is_simulated(*object)) {
-    launch.buffers = npu::forward_memory(problem, plan, execution.workspace, false);
+    launch.buffers = npu::forward_memory(problem, plan, execution.workspace, npu::Stage::kAttend);
   }
   FA_RETURN_IF_ERROR(npu::launch(*object, launch));
   return plan.splits > 1 ? combine_splits(*object, problem, plan, execution) : Status();

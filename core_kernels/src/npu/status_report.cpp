@@ -31,6 +31,12 @@ const char* name_of(WrongValue what) {
       return "cache_leftpad";
     case WrongValue::kBatchIdx:
       return "cache_batch_idx";
+    case WrongValue::kCuSeqlensNew:
+      return "cu_seqlens_k_new";
+    case WrongValue::kAppended:
+      return "k, new tokens behind cache_seqlens";
+    case WrongValue::kRotaryPosition:
+      return "rotary_cos, a position";
     case WrongValue::kNone:
       break;
   }

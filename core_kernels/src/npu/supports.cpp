@@ -50,8 +50,6 @@ constexpr Refusal kRefusals[] = {
     {"S_dmask", [](const Problem& p) { return given(p.probs.defined); },
      "a call that does not return it"},
     {"qv", [](const Problem& p) { return given(p.qv.data); }, "None"},
-    {"k", [](const Problem& p) { return given(p.k_new.data); }, "None (no append to the cache)"},
-    {"rotary_cos", [](const Problem& p) { return given(p.rotary.dim > 0); }, "None"},
 };
 
 }  // namespace

@@ -95,6 +95,7 @@ static Status set_append(const ForwardCall& call, ForwardProblem* problem) {
   FA_REQUIRE(cache.k_new.size[token] == cache.v_new.size[token], "v: got ", cache.v_new.size[token],
              " new tokens, expected ", cache.k_new.size[token], " (those of k)");
   problem->k_new = token_view(cache.k_new);
+  problem->new_tokens = cache.k_new.size[token];
   problem->v_new = token_view(cache.v_new);
   return {};
 }
@@ -134,6 +135,7 @@ static Status set_rotary(const ForwardCall& call, ForwardProblem* problem) {
   }
   Rotary& rotary = problem->rotary;
   rotary.dim = static_cast<int32_t>(dim);
+  rotary.positions = cache.rotary_cos.size[0];
   rotary.interleaved = cache.rotary_interleaved;
   for (TokenView* view : {&rotary.cos, &rotary.sin}) {
     const TensorView& table = view == &rotary.cos ? cache.rotary_cos : cache.rotary_sin;

@@ -28,6 +28,9 @@ enum class ScalarEvent : int8_t { kLimits = 0, kSinks = 2 };
 // Of the combine kernel: MTE2 -> V "filled" and back "free"; V -> MTE3 and back.
 enum class CombineEvent : int8_t { kPartial = 0, kLse = 2, kOut = 3 };
 
+// Of the append kernel: MTE2 -> V or MTE3 "filled", V -> MTE3; back from MTE3 and V to MTE2.
+enum class AppendEvent : int8_t { kRows = 0, kTables = 1 };
+
 // Each is set once per unit of work, and at most kUnitsInFlight are pending.
 enum class CrossFlag : uint16_t { kScoresDone = 0, kProbsDone = 1, kPartialDone = 2 };
 

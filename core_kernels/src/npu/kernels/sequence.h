@@ -61,6 +61,33 @@ class SequenceTable {
   AscendC::GlobalTensor<int32_t> starts_, used_;
 };
 
+// The new tokens of each sequence.
+class NewTokens {
+ public:
+  __aicore__ inline NewTokens(const CacheArgs& args, const StatusLine& status)
+      : args_(args), status_(status) {
+    starts_.SetGlobalBuffer(reinterpret_cast<__gm__ int32_t*>(args.cu_seqlens_new));
+  }
+
+  __aicore__ inline Sequence at(int32_t batch) const {
+    Sequence tokens{0, args_.new_limit, args_.new_limit, batch};
+    if (args_.cu_seqlens_new == 0) return tokens;
+    tokens.first = start(batch);
+    tokens.length = greater(0, start(batch + 1) - tokens.first);
+    return tokens;
+  }
+
+ private:
+  __aicore__ inline int32_t start(int32_t batch) const {
+    return status_.checked(WrongValue::kCuSeqlensNew, batch,
+                           starts_.GetValue(static_cast<uint64_t>(batch)), args_.new_limit);
+  }
+
+  CacheArgs args_;
+  StatusLine status_;
+  AscendC::GlobalTensor<int32_t> starts_;
+};
+
 // The keys of each sequence.
 class KeyTable {
  public:
@@ -68,7 +95,8 @@ class KeyTable {
       : lengths_(args.kv_lengths, args.status, kWrongKeys),
         cache_(args.cache),
         paged_(args.pages.table != 0),
-        status_(args.status) {
+        status_(args.status),
+        new_tokens_(args.cache, status_) {
     leftpad_.SetGlobalBuffer(reinterpret_cast<__gm__ int32_t*>(cache_.leftpad));
     rows_.SetGlobalBuffer(reinterpret_cast<__gm__ int32_t*>(cache_.batch_idx));
   }
@@ -78,6 +106,10 @@ class KeyTable {
     if (paged_) keys.first = 0;  // tokens of pages have no common numbering
     if (cache_.batch_idx != 0) {
       keys.row = checked(WrongValue::kBatchIdx, batch, rows_.GetValue(batch), cache_.rows - 1);
+    }
+    if (cache_.new_limit != 0) {
+      const int32_t total = keys.length + new_tokens_.at(batch).length;
+      keys.length = checked(WrongValue::kAppended, batch, total, cache_.capacity);
     }
     if (cache_.leftpad != 0) {
       const int32_t pad =
@@ -98,6 +130,7 @@ class KeyTable {
   CacheArgs cache_;
   bool paged_;
   StatusLine status_;
+  NewTokens new_tokens_;
   AscendC::GlobalTensor<int32_t> leftpad_, rows_;
 };
 

@@ -19,8 +19,8 @@ constexpr KernelEntry entry(const char* name, DType dtype) {
           Workspace<Config>::kBytesPerCore};
 }
 
-constexpr KernelEntry combine(const char* name, DType dtype) {
-  return {name, static_cast<int32_t>(dtype), 0, 0, 0, 0, KernelRole::kCombine, 0};
+constexpr KernelEntry vector(const char* name, DType dtype, KernelRole role) {
+  return {name, static_cast<int32_t>(dtype), 0, 0, 0, 0, role, 0};
 }
 
 // A line for each FA_FORWARD_KERNEL of ../kernels.
@@ -33,9 +33,11 @@ constexpr KernelEntry kEntries[] = {
     entry<KernelConfig<bfloat16_t, 128, 128, false>>("fa_forward_bf16_d128", DType::kBFloat16),
     entry<KernelConfig<bfloat16_t, 192, 128, false>>("fa_forward_bf16_d192v128", DType::kBFloat16),
     entry<KernelConfig<bfloat16_t, 256, 256, false>>("fa_forward_bf16_d256", DType::kBFloat16),
-    combine("fa_combine_fp32", DType::kFloat32),
-    combine("fa_combine_fp16", DType::kFloat16),
-    combine("fa_combine_bf16", DType::kBFloat16),
+    vector("fa_combine_fp32", DType::kFloat32, KernelRole::kCombine),
+    vector("fa_combine_fp16", DType::kFloat16, KernelRole::kCombine),
+    vector("fa_combine_bf16", DType::kBFloat16, KernelRole::kCombine),
+    vector("fa_append_fp16", DType::kFloat16, KernelRole::kAppend),
+    vector("fa_append_bf16", DType::kBFloat16, KernelRole::kAppend),
 };
 
 }  // namespace

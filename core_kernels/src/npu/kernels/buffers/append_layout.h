@@ -1,0 +1,70 @@
+#pragma once
+
+// Places of the append kernel in UB, and its tensors.
+
+#include "kernel_operator.h"
+#include "npu/kernels/arch.h"
+#include "npu/kernels/tile_shape.h"
+
+namespace fa::npu {
+
+struct AppendLayout {
+  static constexpr int32_t kFloat = 4;
+  static constexpr int32_t kHalf = 2;
+  static constexpr int32_t kMaxDim = 256;
+  static constexpr int32_t kRowElements = 8192;  // of the heads that are worked on at a time
+  static constexpr int32_t kMaxHeads = 64;       // of these
+
+  static constexpr int32_t kRows = 0;
+  static constexpr int32_t kWide = kRows + kRowElements * kHalf;
+  static constexpr int32_t kPartner = kWide + kRowElements * kFloat;
+  static constexpr int32_t kCosRow = kPartner + kRowElements * kFloat;
+  static constexpr int32_t kSinRow = kCosRow + kMaxDim * kHalf;
+  static constexpr int32_t kCosHalf = kSinRow + kMaxDim * kHalf;
+  static constexpr int32_t kSinHalf = kCosHalf + kMaxDim * kFloat;
+  static constexpr int32_t kCos = kSinHalf + kMaxDim * kFloat;
+  static constexpr int32_t kSin = kCos + kMaxDim * kFloat;
+  static constexpr int32_t kSign = kSin + kMaxDim * kFloat;
+  static constexpr int32_t kPairAt = kSign + kMaxDim * kFloat;
+  static constexpr int32_t kPartnerAt = kPairAt + kMaxDim * kFloat;
+  static constexpr int32_t kEnd = kPartnerAt + kMaxDim * kFloat;
+  static_assert(kEnd <= Arch::kUbBytes);
+};
+
+template <typename T>
+struct AppendBuffers {
+  using Layout = AppendLayout;
+
+  __aicore__ inline AppendBuffers() {
+    place(rows, Layout::kRows, Layout::kRowElements);
+    place(wide, Layout::kWide, Layout::kRowElements);
+    place(partner, Layout::kPartner, Layout::kRowElements);
+    place(cos_row, Layout::kCosRow, Layout::kMaxDim);
+    place(sin_row, Layout::kSinRow, Layout::kMaxDim);
+    place(cos_half, Layout::kCosHalf, Layout::kMaxDim);
+    place(sin_half, Layout::kSinHalf, Layout::kMaxDim);
+    place(cos, Layout::kCos, Layout::kMaxDim);
+    place(sin, Layout::kSin, Layout::kMaxDim);
+    place(sign, Layout::kSign, Layout::kMaxDim);
+    place(pair_at, Layout::kPairAt, Layout::kMaxDim);
+    place(partner_at, Layout::kPartnerAt, Layout::kMaxDim);
+  }
+
+  AscendC::LocalTensor<T> rows;               // [heads, pitch], as they come and go
+  AscendC::LocalTensor<float> wide, partner;  // in fp32; each element's partner in its pair
+  AscendC::LocalTensor<T> cos_row, sin_row;   // of a position, one per pair
+  AscendC::LocalTensor<float> cos_half, sin_half;
+  AscendC::LocalTensor<float> cos, sin;                // one per element, sin with its sign
+  AscendC::LocalTensor<float> sign;                    // -1 for the first of a pair, else 1
+  AscendC::LocalTensor<uint32_t> pair_at, partner_at;  // bytes from the begin of a row
+
+ private:
+  template <typename E>
+  __aicore__ static inline void place(AscendC::LocalTensor<E>& tensor, int32_t at,
+                                      int32_t elements) {
+    tensor = AscendC::LocalTensor<E>(AscendC::TPosition::VECCALC, static_cast<uint32_t>(at),
+                                     static_cast<uint32_t>(elements));
+  }
+};
+
+}  // namespace fa::npu
