@@ -60,7 +60,7 @@ int64_t status_bytes(int32_t cores) {
 
 Status read_status(const Plan& plan, const void* region) {
   const char* line = static_cast<const char*>(region);
-  const char* end = line + status_bytes(plan.cores);
+  const char* end = line + plan.status_bytes;
   for (; line < end; line += kStatusLineBytes) {
     std::array<int32_t, 4> words;
     std::memcpy(words.data(), line, sizeof(words));
