@@ -18,6 +18,8 @@ from .conftest import BUILD, ROOT
 
 KERNELS = sorted((ROOT / "tests/simulator/kernels").glob("*.cpp"))
 CATLASS_KERNELS = sorted((ROOT / "tests/simulator/catlass").glob("*.cpp"))
+NPU = ROOT / "core_kernels/src/npu"
+NPU_KERNELS = sorted((NPU / "kernels").glob("*.cpp"))
 PASSES = {"AIC": "__DAV_C220_CUBE__", "AIV": "__DAV_C220_VEC__"}
 # Narrowing is an error for bisheng, not for g++. Each pass needs a part of the functions only.
 FLAGS = ("-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-Werror=c++11-narrowing",
@@ -66,6 +68,13 @@ def test_catlass(source: Path, core: str) -> None:
     if not include:
         pytest.skip("configured without CATLASS")
     assert complaints(source, core, "-std=c++20", "-isystem", include) == ""
+
+
+@pytest.mark.parametrize("core", PASSES)
+@pytest.mark.parametrize("source", NPU_KERNELS, ids=lambda path: path.stem)
+def test_npu_kernels(source: Path, core: str) -> None:
+    include = ["-I", str(NPU.parent), "-I", str(NPU.parents[1] / "include")]
+    assert complaints(source, core, "-std=c++17", *include) == ""
 
 
 def test_narrowing_is_refused(tmp_path: Path) -> None:
