@@ -47,6 +47,16 @@ class SinkArgs(ctypes.Structure):
     _fields_ = [("values", UInt64), ("stride", Int64), ("dtype", Int32), ("reserved", Int32)]
 
 
+class AlibiArgs(ctypes.Structure):
+    _fields_ = [
+        ("slopes", UInt64),
+        ("batch_stride", Int64),
+        ("head_stride", Int64),
+        ("by_column", Int32),
+        ("reserved", Int32),
+    ]
+
+
 class SplitArgs(ctypes.Structure):
     _fields_ = [
         ("out", TensorArg),
@@ -70,6 +80,7 @@ class ForwardArgs(ctypes.Structure):
         ("pages", PageArgs),
         ("cache", CacheArgs),
         ("sink", SinkArgs),
+        ("alibi", AlibiArgs),
         ("splits", SplitArgs),
         ("workspace", UInt64),
         ("status", UInt64),

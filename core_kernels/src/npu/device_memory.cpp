@@ -128,6 +128,8 @@ std::vector<DeviceBuffer> forward_memory(const ForwardProblem& problem, const Pl
   const SinkValues& sink = g.sink_values;
   memory.add_strided("learnable_sink", sink.data, dtype_size(sink.dtype),
                      {{g.q_heads, sink.stride}});
+  memory.add_strided("alibi_slopes", g.alibi.data, sizeof(float),
+                     {{g.batch, g.alibi.row_stride}, {g.q_heads, g.alibi.head_stride}});
   if (paged) {
     memory.add_strided("page_table", pages.page_table, sizeof(int32_t),
                        {{g.kv_rows, pages.row_stride}, {pages.max_pages, 1}});

@@ -70,6 +70,9 @@ void fill_cache(const ForwardProblem& problem, ForwardArgs* args) {
   args->cache.capacity = static_cast<int32_t>(problem.geometry.kv_tokens);
   args->cache.new_limit = static_cast<int32_t>(problem.new_tokens);
   const SinkValues& sink = problem.geometry.sink_values;
+  const Geometry& g = problem.geometry;
+  args->alibi = {address(g.alibi.data), g.alibi.row_stride, g.alibi.head_stride,
+                 g.alibi_by_column ? 1 : 0, 0};
   args->sink = {address(sink.data), sink.stride, static_cast<int32_t>(sink.dtype), 0};
 }
 

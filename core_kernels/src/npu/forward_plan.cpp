@@ -25,6 +25,8 @@ int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 int32_t bucket(const KernelEntry& entry) { return entry.head_dim + entry.value_dim; }
 
+bool has_extras(const ForwardProblem& problem) { return problem.geometry.alibi.data != nullptr; }
+
 // The kernel with the smallest bucket that takes the problem.
 const KernelEntry* pick_kernel(const ForwardProblem& problem, const KernelObject& object) {
   const Geometry& g = problem.geometry;
@@ -32,8 +34,9 @@ const KernelEntry* pick_kernel(const ForwardProblem& problem, const KernelObject
   for (int32_t i = 0; i < object.kernel_count; ++i) {
     const KernelEntry& entry = object.kernels[i];
     bool fits = entry.role == KernelRole::kForward &&
-                entry.dtype == static_cast<int32_t>(problem.q_dtype) && entry.extras == 0 &&
-                entry.head_dim >= g.head_dim && entry.value_dim >= g.value_dim;
+                entry.dtype == static_cast<int32_t>(problem.q_dtype) &&
+                (entry.extras != 0) == has_extras(problem) && entry.head_dim >= g.head_dim &&
+                entry.value_dim >= g.value_dim;
     if (fits && (!best || bucket(entry) < bucket(*best))) best = &entry;
   }
   return best;

@@ -52,6 +52,15 @@ struct SinkArgs {
   int32_t reserved;
 };
 
+// ALiBi: each score loses slope times the distance of its key from the query's own position.
+struct AlibiArgs {
+  uint64_t slopes;       // [Hq] or [B, Hq] fp32; 0: none. Only kernels with extras have it
+  int64_t batch_stride;  // elements; 0: the same for all sequences
+  int64_t head_stride;
+  int32_t by_column;  // the LSE counts slope times column instead, as the original's v2 does
+  int32_t reserved;
+};
+
 // Split-KV: `count` tasks share the keys of the same rows. Each stores its output and LSE in fp32,
 // for the combine kernel.
 struct SplitArgs {
@@ -96,6 +105,7 @@ struct ForwardArgs {
   PageArgs pages;
   CacheArgs cache;
   SinkArgs sink;
+  AlibiArgs alibi;
   SplitArgs splits;
   uint64_t workspace;  // bytes: workspace_bytes_per_core(...) times cores
   uint64_t status;     // status region, zeroed; 0: not wanted
@@ -117,8 +127,9 @@ struct ForwardArgs {
 
 static_assert(std::is_trivially_copyable_v<ForwardArgs>);
 static_assert(sizeof(TensorArg) == 32 && sizeof(PageArgs) == 32 && sizeof(LengthArgs) == 24);
-static_assert(sizeof(CacheArgs) == 40 && sizeof(SinkArgs) == 24 && sizeof(SplitArgs) == 88);
-static_assert(sizeof(ForwardArgs) == 5 * 32 + 2 * 24 + 32 + 40 + 24 + 88 + 2 * 8 + 14 * 4);
+static_assert(sizeof(CacheArgs) == 40 && sizeof(SinkArgs) == 24 && sizeof(AlibiArgs) == 32 &&
+              sizeof(SplitArgs) == 88);
+static_assert(sizeof(ForwardArgs) == 5 * 32 + 2 * 24 + 32 + 40 + 24 + 32 + 88 + 2 * 8 + 14 * 4);
 static_assert(sizeof(ForwardArgs) % sizeof(uint64_t) == 0);
 
 // Tables of rotary position embedding, in the dtype of q.

@@ -45,7 +45,6 @@ constexpr Refusal kRefusals[] = {
     {"q", wrong_dtype, "float16 and bfloat16"},
     {"head dim", wide_head, "1 to 256 for keys and for values"},
     {"page_table", many_pages, "pages that 32 bits can number"},
-    {"alibi_slopes", [](const Problem& p) { return given(p.geometry.alibi.data); }, "None"},
     {"dropout_p", [](const Problem& p) { return above(p.geometry.dropout.p, 0); }, "0"},
     {"S_dmask", [](const Problem& p) { return given(p.probs.defined); },
      "a call that does not return it"},

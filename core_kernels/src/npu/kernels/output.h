@@ -5,6 +5,7 @@
 
 #include "kernel_operator.h"
 #include "npu/kernel_args.h"
+#include "npu/kernels/alibi.h"
 #include "npu/kernels/buffers/ub_buffers.h"
 #include "npu/kernels/flags.h"
 #include "npu/kernels/row_store.h"
@@ -27,6 +28,7 @@ class Output {
         partial_(args.splits.out, args.value_dim, args.splits.out_stride),
         lse_(split_ ? args.splits.lse : args.lse, 1, args.splits.lse_stride),
         sinks_(args.sink),
+        slopes_(args.alibi),
         pitch_(round_up(args.value_dim, Arch::kFractal)),
         empty_lse_(split_ ? kMinusInfinity : args.empty_lse),
         ub_(ub) {
@@ -155,6 +157,7 @@ class Output {
     vector_barrier();
     AscendC::Sub(ub_.row_sum, ub_.row_sum, ub_.shift[task_slot], Layout::kRows);
     vector_barrier();
+    if constexpr (Config::kExtras) count_columns(task, rows);
     AscendC::Select(ub_.row_sum, ub_.bits, ub_.row_sum, empty_lse_,
                     AscendC::SELMODE::VSEL_TENSOR_SCALAR_MODE, Arch::kVectorLanes, kRowRepeats,
                     AscendC::BinaryRepeatParams());
@@ -170,6 +173,18 @@ class Output {
 
  private:
   static constexpr float kMinusInfinity = -__builtin_huge_valf();
+
+  // The LSE of a bias of slope * column, which differs by a number per row.
+  __aicore__ inline void count_columns(const Task& task, Rows rows) {
+    if (!slopes_.by_column()) return;
+    wait_event<Event::V_S>(ScalarEvent::kSinks);
+    slopes_.write_shifts(ub_.sinks, task, rows);
+    set_event<Event::S_V>(ScalarEvent::kSinks);
+    wait_event<Event::S_V>(ScalarEvent::kSinks);
+    AscendC::Add(ub_.row_sum, ub_.row_sum, ub_.sinks, rows.count);
+    set_event<Event::V_S>(ScalarEvent::kSinks);
+    vector_barrier();
+  }
 
   // out *= factor of its row
   __aicore__ inline void scale_rows(const AscendC::LocalTensor<float>& factors, Rows rows) {
@@ -193,6 +208,7 @@ class Output {
   RowStore<T> out_;
   RowStore<float> partial_, lse_;
   SinkTable sinks_;
+  AlibiSlopes slopes_;
   int32_t pitch_;
   float empty_lse_;
   UbBuffers<Config>& ub_;

@@ -14,6 +14,7 @@ inline constexpr float kHighest = 3.4028234663852886e38f;
 struct ScoreScale {
   float scale;
   float softcap;  // 0 = off
+  bool biased;    // something is added to the scaled scores
 };
 
 template <typename Config>
@@ -21,11 +22,12 @@ class OnlineSoftmax {
  public:
   using Layout = UbLayout<Config>;
 
-  // A positive scale without softcap is applied on the way into exp, everything else before.
+  // A positive scale without softcap and bias is applied on the way into exp, everything else
+  // before.
   __aicore__ inline OnlineSoftmax(ScoreScale scale, UbBuffers<Config>& ub)
       : scale_(scale),
-        late_scale_(scale.softcap == 0.0f && scale.scale > 0.0f ? scale.scale : 1.0f),
-        scale_early_(scale.softcap != 0.0f || !(scale.scale > 0.0f)),
+        scale_early_(scale.softcap != 0.0f || scale.biased || !(scale.scale > 0.0f)),
+        late_scale_(scale_early_ ? 1.0f : scale.scale),
         ub_(ub) {
     AscendC::Duplicate(ub_.twos, 2.0f, Arch::kVectorLanes);
     AscendC::Duplicate(ub_.factors, late_scale_, Arch::kVectorLanes);
@@ -163,8 +165,8 @@ class OnlineSoftmax {
   }
 
   ScoreScale scale_;
-  float late_scale_;
   bool scale_early_;
+  float late_scale_;
   UbBuffers<Config>& ub_;
 };
 

@@ -3,6 +3,7 @@
 // A vector core: the softmax of its half of a unit's rows, and two units later their output.
 
 #include "kernel_operator.h"
+#include "npu/kernels/alibi.h"
 #include "npu/kernels/buffers/ub_buffers.h"
 #include "npu/kernels/buffers/workspace.h"
 #include "npu/kernels/flags.h"
@@ -24,7 +25,8 @@ class VectorRole {
                                int64_t half)
       : workspace_(args.workspace, core),
         mask_(schedule, ub_),
-        softmax_({args.scale, args.softcap}, ub_),
+        softmax_({args.scale, args.softcap, Config::kExtras && args.alibi.slopes != 0}, ub_),
+        alibi_(args.alibi, ub_),
         output_(args, ub_),
         half_(static_cast<int32_t>(half)) {
     for (int32_t slot = 0; slot < Layout::kSlots; ++slot) {
@@ -94,6 +96,7 @@ class VectorRole {
     const uint32_t at = static_cast<uint32_t>((own + rows.first) * kStackKeys);
     load_scores(workspace_.scores[unit.slot()][at], rows.count, width);
     softmax_.scale(scores, rows.count * width);
+    if constexpr (Config::kExtras) alibi_.apply(scores, unit, own, rows, width);
     mask_.apply(scores, unit, own, rows, width);
     softmax_.exponentiate(scores, rows, width, unit.task_slot(), unit.slot());
     softmax_.fold_sums(scores, rows, width);
@@ -138,6 +141,7 @@ class VectorRole {
   UbBuffers<Config> ub_;
   RowMask<Config> mask_;
   OnlineSoftmax<Config> softmax_;
+  AlibiBias<Config> alibi_;
   Output<Config> output_;
   int32_t half_;
   int32_t score_slot_ = 0;
