@@ -18,7 +18,7 @@ TABLE = "core_kernels/src/npu/object/kernel_table.cpp"
 
 def entries(pattern: re.Pattern[str]) -> dict[str, str]:
     """What the kernels define: names, and what they are made of."""
-    found = {}
+    found: dict[str, str] = {}
     for path in tracked("core_kernels/src/npu/kernels/*.cpp"):
         found.update(pattern.findall(path.read_text()))
     assert found
