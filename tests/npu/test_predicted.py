@@ -6,11 +6,13 @@ import importlib
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 npu_predicted = importlib.import_module("npu_predicted")
+npu_decode = importlib.import_module("npu_decode")
 
 # Cycles by (head dim, causal), B = 1, H = 16, S = 2048, default profile. Dv = D, 128 for D = 192.
 BASELINE = {
@@ -30,3 +32,18 @@ def test_predicted_cycles(sim: ModuleType, dim: int, causal: bool) -> None:
     shape = npu_predicted.Shape(2048, dim, 128 if dim == 192 else dim, causal)
     cycles = npu_predicted.predict(sim, shape, "default").timing.cycles
     assert cycles == pytest.approx(BASELINE[dim, causal], rel=0.02)
+
+
+# Decoding at 4,096 keys, and many short sequences: cycles, and the most that the targets allow.
+DECODE_BASELINE = {
+    npu_decode.Shape(8, 1, 4096): (171956, 185000),
+    npu_decode.Shape(1024, 128, 128, 24, 4): (3627043, 4500000),
+}
+
+
+@pytest.mark.parametrize("shape", DECODE_BASELINE, ids=str)
+def test_predicted_decode(sim: ModuleType, shape: Any) -> None:
+    cycles = npu_decode.predict(sim, shape, "default").timing.cycles
+    baseline, most = DECODE_BASELINE[shape]
+    assert cycles == pytest.approx(baseline, rel=0.02)
+    assert cycles <= most
