@@ -1,0 +1,12 @@
+"""Allocates 777 bytes, and frees them or not."""
+
+from __future__ import annotations
+
+import sys
+
+from acl_calls import Acl
+
+acl = Acl()
+address = acl.malloc(777)
+if sys.argv[1] == "free":
+    acl.call("aclrtFree", address)
