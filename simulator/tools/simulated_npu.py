@@ -1,7 +1,7 @@
 """Programs on the simulated CANN runtime, without setting anything before.
 
-    eval "$(python simulator/tools/simulated_npu.py env)"
-    python simulator/tools/simulated_npu.py run python train.py
+eval "$(python simulator/tools/simulated_npu.py env)"
+python simulator/tools/simulated_npu.py run python train.py
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "python"))
 
-from ascsim_runtime.__main__ import main  # noqa: E402
+from ascsim_runtime.__main__ import main
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

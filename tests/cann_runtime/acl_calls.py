@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import ascsim_runtime
 import numpy as np
 from numpy.typing import NDArray
+
+import ascsim_runtime
 
 PROGRAMS = Path(__file__).resolve().parent / "programs"
 HOST_TO_DEVICE, DEVICE_TO_HOST, DEVICE_TO_DEVICE = 1, 2, 3
@@ -80,7 +81,7 @@ class Acl:
 def run_program(name: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Runs a script of `programs` in the runtime's environment."""
     environment = {**os.environ, **ascsim_runtime.environment(), **variables}
-    environment["PYTHONPATH"] += os.pathsep + str(Path(__file__).resolve().parent)
+    environment["PYTHONPATH"] += os.pathsep + str(Path(__file__).resolve().parents[1])
     command = [sys.executable, str(PROGRAMS / name), *arguments]
     return subprocess.run(
         command, env=environment, capture_output=True, text=True, check=False, timeout=120

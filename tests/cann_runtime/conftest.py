@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "simulator/python"))
-sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import ascsim_runtime  # noqa: E402
-from acl_calls import Acl  # noqa: E402
+from cann_runtime.acl_calls import Acl  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +20,5 @@ def acl() -> Acl:
 
 
 @pytest.fixture(autouse=True)
-def _no_reports_of_others() -> Iterator[None]:
+def _no_reports_of_others() -> None:
     ascsim_runtime.clear_reports()
-    yield

@@ -6,11 +6,12 @@ import ctypes
 import subprocess
 import sys
 
-import ascsim_runtime
 import pytest
-from acl_calls import Acl, run_program
+
+import ascsim_runtime
 from ascsim_runtime import AclError
-from conftest import ROOT
+from cann_runtime.acl_calls import Acl, run_program
+from cann_runtime.conftest import ROOT
 
 
 def test_defaults(acl: Acl) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ctypes
 
-import ascsim_runtime
 import numpy as np
 import pytest
-from acl_calls import DEVICE_TO_DEVICE, Acl
+
+import ascsim_runtime
 from ascsim_runtime import AclError
+from cann_runtime.acl_calls import DEVICE_TO_DEVICE, Acl
 
 STREAM_CAPTURED, NOT_CAPTURED, MODE_NOT_SUPPORT = 107027, 107029, 107030
 

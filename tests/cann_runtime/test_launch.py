@@ -5,10 +5,11 @@ from __future__ import annotations
 import ctypes
 import struct
 
-import ascsim_runtime
 import pytest
-from acl_calls import Acl
+
+import ascsim_runtime
 from ascsim_runtime import AclError
+from cann_runtime.acl_calls import Acl
 
 AICORE_EXCEPTION = 507015
 
@@ -57,7 +58,7 @@ def test_failure_is_returned_once_by_the_next_synchronisation(acl: Acl) -> None:
     stream, address = acl.stream(), acl.malloc(64)
     ascsim_runtime.launch(stream, "broken_kernel", lambda _: 507011)
     acl.fill(address, 64, 4, stream)
-    with pytest.raises(AclError, match="broken_kernel on stream .* returned 507011") as error:
+    with pytest.raises(AclError, match=r"broken_kernel on stream .* returned 507011") as error:
         acl.synchronize(stream)
     assert error.value.code == 507011
     acl.synchronize(stream)
@@ -100,7 +101,9 @@ def test_use_after_free_is_an_error(acl: Acl) -> None:
     # strlen(arguments) reads the copy of the arguments; strlen(address) would be the fault, so the
     # launch gets a function that takes the address itself.
     acl.call("aclrtLaunchHostFunc", stream, ctypes.c_void_p(memory_function("strlen")), address)
-    with pytest.raises(AclError, match="access to byte 0 of .* 4096 bytes, which was freed") as error:
+    with pytest.raises(
+        AclError, match=r"access to byte 0 of .* 4096 bytes, which was freed"
+    ) as error:
         acl.synchronize(stream)
     assert error.value.code == AICORE_EXCEPTION
     acl.synchronize(stream)
@@ -128,5 +131,7 @@ def test_allocation_of_an_address(acl: Acl) -> None:
     base, size = ctypes.c_void_p(), ctypes.c_size_t()
     found = acl.code("ascsim_allocation", address + 999, ctypes.byref(base), ctypes.byref(size))
     assert (found, base.value, size.value) == (1, address, 1000)
-    assert acl.code("ascsim_allocation", address + 1000, ctypes.byref(base), ctypes.byref(size)) == 0
+    assert (
+        acl.code("ascsim_allocation", address + 1000, ctypes.byref(base), ctypes.byref(size)) == 0
+    )
     acl.call("aclrtFree", address)

@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable
 from threading import Event
 
-import ascsim_runtime
 import numpy as np
 import pytest
-from acl_calls import DEVICE_TO_DEVICE, Acl, run_program
+
+import ascsim_runtime
 from ascsim_runtime import AclError
+from cann_runtime.acl_calls import DEVICE_TO_DEVICE, Acl, run_program
 
 INVALID_HANDLE, STREAM_TIMEOUT, EVENT_TIMEOUT = 107017, 507046, 507047
 TIMESTAMP_INVALID, EVENT_NOT_COMPLETE = 107006, 507006

@@ -8,9 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import ascsim_runtime
 import pytest
-from conftest import ROOT
+
+import ascsim_runtime
+from cann_runtime.conftest import ROOT
 
 SYMBOLS = ROOT / "simulator/cann_runtime/symbols"
 LISTS = sorted(SYMBOLS.glob("torch_npu-*.txt"))
@@ -61,5 +62,7 @@ def test_list_of_the_installed_version() -> None:
     path = SYMBOLS / f"torch_npu-{version}.txt"
     folder = Path(found.submodule_search_locations[0])
     names = torch_npu_symbols.wanted_symbols(folder)
-    assert path.exists(), f"new version: python simulator/tools/torch_npu_symbols.py {folder} > {path}"
+    assert path.exists(), (
+        f"new version: python simulator/tools/torch_npu_symbols.py {folder} > {path}"
+    )
     assert path.read_text().split() == names

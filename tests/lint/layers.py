@@ -20,6 +20,11 @@ CORE_LAYERS = {
     "core_kernels/src/npu": "npu",
     "packages/common/bindings": "bindings",
     # The simulator knows nothing of the core: it is usable alone.
+    # The simulated CANN runtime is usable without the rest of it.
+    "simulator/cann_runtime/include": "cann front",
+    "simulator/cann_runtime/runtime": "cann runtime",
+    "simulator/cann_runtime/operators": "cann operators",
+    "simulator/cann_runtime/acl": "cann acl",
     "simulator/include/ascsim": "sim interface",
     "simulator/include": "sim front",
     "simulator/machine": "sim machine",
@@ -43,6 +48,10 @@ CORE_MAY_INCLUDE = {
     # What is loaded at run time: kernels, their table and their start on one toolchain.
     "npu object": {"public", "npu kernels"},
     "bindings": {"public"},
+    "cann front": set(),
+    "cann runtime": {"cann front"},
+    "cann operators": {"cann runtime"},
+    "cann acl": {"cann front", "cann runtime"},
     "sim interface": set(),
     "sim front": {"sim interface"},
     "sim machine": {"sim interface"},
@@ -92,6 +101,8 @@ FOREIGN_HEADERS = {
     "bindings": {"pybind11/", "Python.h"},
     "npu kernels": {"catlass/", "kernel_operator.h"},
     "npu object": {"ascsim/launch.h", "ascsim/soc.h"},
+    "cann front": {"stddef.h", "stdint.h"},
+    "cann runtime": {"sys/mman.h"},
     "sim machine": {"sys/mman.h", "ucontext.h"},
     "sim python": {"pybind11/", "sys/mman.h"},
 }

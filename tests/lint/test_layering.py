@@ -34,7 +34,10 @@ def layer_of(path: str) -> str:
 
 def resolve(including: Path, name: str) -> str | None:
     """Path below the root of an included file of ours; None if it is not ours."""
-    if relative(including).startswith("simulator/"):
+    roots: tuple[str, ...]
+    if relative(including).startswith("simulator/cann_runtime/"):
+        roots = ("simulator/cann_runtime", "simulator/cann_runtime/include")
+    elif relative(including).startswith("simulator/"):
         roots = ("simulator/include", "simulator")
     else:
         roots = ("core_kernels/src", "core_kernels/include")

@@ -57,8 +57,8 @@ void count(const Ends& ends) {
 
 Outcome check(const Copy& c, const Ends& ends) {
   if (c.bytes > c.room) {
-    return {kRtParamInvalid, "copy of " + std::to_string(c.bytes) + " bytes to room for " +
-                                 std::to_string(c.room)};
+    return {kRtParamInvalid,
+            "copy of " + std::to_string(c.bytes) + " bytes to room for " + std::to_string(c.room)};
   }
   if (Outcome read = check_access("read", c.from, c.bytes, !ends.from_device); !read.ok()) {
     return read;

@@ -21,8 +21,8 @@ AclError synchronize(const char* entry, Handle handle, int timeout_ms) {
   ++counters().event_synchronisations;
   return with_event(entry, handle, [&](const EventPointer& event) {
     if (event->wait(event->latest(), timeout_ms)) return AclError{kSuccess};
-    return fail(kRtEventSyncTimeout, std::string(entry) + ": not done after " +
-                                         std::to_string(timeout_ms) + " ms");
+    return fail(kRtEventSyncTimeout,
+                std::string(entry) + ": not done after " + std::to_string(timeout_ms) + " ms");
   });
 }
 

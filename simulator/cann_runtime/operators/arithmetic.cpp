@@ -22,7 +22,7 @@ constexpr auto kProduct = [](auto x, auto y) { return x * y; };
 constexpr auto kQuotient = [](auto x, auto y) {
   return static_cast<double>(x) / static_cast<double>(y);
 };
-constexpr auto kLarger = [](auto x, auto y) { return x != x || x > y ? x : y; };   // NaN wins
+constexpr auto kLarger = [](auto x, auto y) { return x != x || x > y ? x : y; };  // NaN wins
 constexpr auto kSmaller = [](auto x, auto y) { return x != x || x < y ? x : y; };
 
 }  // namespace

@@ -5,11 +5,11 @@
 
 using namespace ascsim::cann;
 
-#define ASCSIM_COMPARISON(name, expression)                                                \
-  ACLNN(name##Tensor, const aclTensor* x, const aclTensor* y, aclTensor* out) {            \
-    return binary(ACLNN_REQUEST, x, y, out, [](auto a, auto b) { return expression; });    \
-  }                                                                                        \
-  ACLNN(name##Scalar, const aclTensor* x, const aclScalar* y, aclTensor* out) {            \
+#define ASCSIM_COMPARISON(name, expression)                                                  \
+  ACLNN(name##Tensor, const aclTensor* x, const aclTensor* y, aclTensor* out) {              \
+    return binary(ACLNN_REQUEST, x, y, out, [](auto a, auto b) { return expression; });      \
+  }                                                                                          \
+  ACLNN(name##Scalar, const aclTensor* x, const aclScalar* y, aclTensor* out) {              \
     return with_scalar(ACLNN_REQUEST, x, y, out, [](auto a, auto b) { return expression; }); \
   }
 
@@ -80,8 +80,7 @@ ACLNN(IsClose, const aclTensor* x, const aclTensor* y, double relative, double a
 
 // One truth: whether shapes and all elements agree.
 ACLNN(Equal, const aclTensor* x, const aclTensor* y, aclTensor* out) {
-  const auto work = [x = copy_of(x), y = copy_of(y),
-                     out = copy_of(out)] {
+  const auto work = [x = copy_of(x), y = copy_of(y), out = copy_of(out)] {
     bool same = x.sizes == y.sizes;
     if (same) {
       const Codec& first = *codec_of(x.data_type);
@@ -103,8 +102,7 @@ ACLNN(SWhere, const aclTensor* condition, const aclTensor* x, const aclTensor* y
   for (const aclTensor* t : {condition, x, y}) {
     if (const AclError error = check_broadcast(request, t, out)) return error;
   }
-  const auto work = [c = copy_of(condition), x = copy_of(x),
-                     y = copy_of(y), out = copy_of(out)] {
+  const auto work = [c = copy_of(condition), x = copy_of(x), y = copy_of(y), out = copy_of(out)] {
     const Codec& truth = *codec_of(c.data_type);
     const Codec &first = *codec_of(x.data_type), &second = *codec_of(y.data_type);
     const Codec& to = *codec_of(out.data_type);

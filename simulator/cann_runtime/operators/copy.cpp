@@ -73,8 +73,7 @@ ACLNN(Cat, const aclTensorList* list, int64_t dim, aclTensor* out) {
     tensors.push_back(tensor);
     from.push_back(*tensor);
   }
-  return plan(request, {tensors, {out}, {}, false},
-              [from, to = parts_of(*out, tensors, axis)] {
-                for (size_t i = 0; i < from.size(); ++i) move_elements(from[i], to[i]);
-              });
+  return plan(request, {tensors, {out}, {}, false}, [from, to = parts_of(*out, tensors, axis)] {
+    for (size_t i = 0; i < from.size(); ++i) move_elements(from[i], to[i]);
+  });
 }

@@ -20,8 +20,7 @@ template <typename Function>
 AclError unary(const Request& request, const aclTensor* x, aclTensor* out, Function function,
                bool as_real = false) {
   if (const AclError error = check_broadcast(request, x, out)) return error;
-  return plan(request, {{x}, {out}}, [x = copy_of(x), out = copy_of(out),
-                                      function, as_real] {
+  return plan(request, {{x}, {out}}, [x = copy_of(x), out = copy_of(out), function, as_real] {
     const Codec& from = *codec_of(x.data_type);
     const Codec& to = *codec_of(out.data_type);
     const std::array<Cursor, 2> cursors{cursor_over(x, out.sizes), cursor_over(out, out.sizes)};
@@ -40,21 +39,21 @@ AclError binary(const Request& request, const aclTensor* x, const aclTensor* y, 
                 Function function) {
   if (const AclError error = check_broadcast(request, x, out)) return error;
   if (const AclError error = check_broadcast(request, y, out)) return error;
-  return plan(request, {{x, y}, {out}}, [x = copy_of(x), y = copy_of(y),
-                                         out = copy_of(out), function] {
-    const Codec& first = *codec_of(x.data_type);
-    const Codec& second = *codec_of(y.data_type);
-    const Codec& to = *codec_of(out.data_type);
-    const std::array<Cursor, 3> cursors{cursor_over(x, out.sizes), cursor_over(y, out.sizes),
-                                        cursor_over(out, out.sizes)};
-    const auto with = [&](auto zero) {
-      using Number = decltype(zero);
-      walk<3>(out.sizes, cursors, [&](const auto& at) {
-        store(to, at[2], function(load<Number>(first, at[0]), load<Number>(second, at[1])));
+  return plan(
+      request, {{x, y}, {out}}, [x = copy_of(x), y = copy_of(y), out = copy_of(out), function] {
+        const Codec& first = *codec_of(x.data_type);
+        const Codec& second = *codec_of(y.data_type);
+        const Codec& to = *codec_of(out.data_type);
+        const std::array<Cursor, 3> cursors{cursor_over(x, out.sizes), cursor_over(y, out.sizes),
+                                            cursor_over(out, out.sizes)};
+        const auto with = [&](auto zero) {
+          using Number = decltype(zero);
+          walk<3>(out.sizes, cursors, [&](const auto& at) {
+            store(to, at[2], function(load<Number>(first, at[0]), load<Number>(second, at[1])));
+          });
+        };
+        first.integral&& second.integral ? with(int64_t{}) : with(double{});
       });
-    };
-    first.integral && second.integral ? with(int64_t{}) : with(double{});
-  });
 }
 
 // out = function(x, scalar); a real scalar makes the computation real.

@@ -49,13 +49,14 @@ std::string text_of(const Sizes& sizes);
 
 // Defines both phases of an operator; the body that follows is that of phase one:
 //
-//   ACLNN(Neg, const aclTensor* x, aclTensor* out) { return plan(ACLNN_REQUEST, {{x}, {out}}, ...); }
-#define ACLNN(name, ...)                                                                        \
-  ACL_ENTRY int aclnn##name(void*, uint64_t, aclOpExecutor* executor,                           \
-                            ascsim::cann::Handle stream) {                                      \
-    return ascsim::cann::run(executor, stream);                                                 \
-  }                                                                                             \
-  ACL_ENTRY int aclnn##name##GetWorkspaceSize(__VA_ARGS__, uint64_t* workspace_size,            \
+//   ACLNN(Neg, const aclTensor* x, aclTensor* out) { return plan(ACLNN_REQUEST, {{x}, {out}}, ...);
+//   }
+#define ACLNN(name, ...)                                                             \
+  ACL_ENTRY int aclnn##name(void*, uint64_t, aclOpExecutor* executor,                \
+                            ascsim::cann::Handle stream) {                           \
+    return ascsim::cann::run(executor, stream);                                      \
+  }                                                                                  \
+  ACL_ENTRY int aclnn##name##GetWorkspaceSize(__VA_ARGS__, uint64_t* workspace_size, \
                                               aclOpExecutor** executor_out)
 #define ACLNN_REQUEST \
   ascsim::cann::Request { __func__, workspace_size, executor_out }

@@ -65,9 +65,8 @@ AclError random(const Request& request, aclTensor* out, Generator generator, Val
 
 // The 53 highest of 64 bits. Rounding to a narrow type may give `to` itself, as on the chip.
 ACLNN(InplaceUniform, aclTensor* out, double from, double to, uint64_t seed, uint64_t offset) {
-  return random(ACLNN_REQUEST, out, Generator(seed, offset), [=](double u, double v) {
-    return from + (to - from) * (u + v * kUnit);
-  });
+  return random(ACLNN_REQUEST, out, Generator(seed, offset),
+                [=](double u, double v) { return from + (to - from) * (u + v * kUnit); });
 }
 
 // Box and Muller; 1 - u is not zero.

@@ -164,8 +164,7 @@ void softmax(const aclTensor& x, const aclTensor& out, size_t axis) {
 
 ACLNN(ReduceSum, const aclTensor* x, const aclIntArray* dims, bool /*keep*/, int /*data_type*/,
       aclTensor* out) {
-  return plan_reduction(ACLNN_REQUEST, x, dims, out,
-                        {{0, sum<double>}, {0, sum<int64_t>}});
+  return plan_reduction(ACLNN_REQUEST, x, dims, out, {{0, sum<double>}, {0, sum<int64_t>}});
 }
 ACLNN(Max, const aclTensor* x, aclTensor* out) {
   return plan_reduction(ACLNN_REQUEST, x, nullptr, out,

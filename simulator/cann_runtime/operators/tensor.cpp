@@ -14,9 +14,7 @@ int64_t aclTensor::count() const {
   return product;
 }
 
-char* aclTensor::first() const {
-  return data + offset * static_cast<int64_t>(bytes_of(data_type));
-}
+char* aclTensor::first() const { return data + offset * static_cast<int64_t>(bytes_of(data_type)); }
 
 size_t aclTensor::axis(int64_t dim) const {
   return static_cast<size_t>(dim < 0 ? dim + dims() : dim);

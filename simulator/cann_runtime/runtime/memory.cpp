@@ -21,9 +21,9 @@ namespace ascsim::cann {
 namespace {
 
 constexpr unsigned char kGuard = 0xC7;
-constexpr size_t kGuardBytes = 512;                   // at least this much pattern behind the data
-constexpr int kFresh = 0xFF;                          // NaN in every format, -1 as an integer
-constexpr size_t kFreshLimit = size_t{64} << 20;      // larger memory stays as the system gives it
+constexpr size_t kGuardBytes = 512;                    // at least this much pattern behind the data
+constexpr int kFresh = 0xFF;                           // NaN in every format, -1 as an integer
+constexpr size_t kFreshLimit = size_t{64} << 20;       // larger memory stays as the system gives it
 constexpr size_t kQuarantineBytes = size_t{16} << 30;  // of addresses, not of memory
 constexpr size_t kQuarantineEntries = 4096;
 
@@ -203,8 +203,7 @@ Outcome unregister_host(void* address) {
   const std::lock_guard<std::mutex> lock(t.mutex);
   const auto found = t.live.find(static_cast<char*>(address));
   if (found == t.live.end() || found->second.kind != MemoryKind::kRegistered) {
-    return {kRtParamInvalid,
-            "not registered: " + describe(t, static_cast<const char*>(address))};
+    return {kRtParamInvalid, "not registered: " + describe(t, static_cast<const char*>(address))};
   }
   t.live.erase(found);
   return {};

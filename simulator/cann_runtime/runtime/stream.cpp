@@ -70,9 +70,8 @@ void Stream::work() {
   const bool late = config().schedule == Schedule::kLate;
   std::unique_lock<std::mutex> lock(mutex_);
   for (;;) {
-    wake_.wait(lock, [&] {
-      return quit_ || (!queue_.empty() && (!late || demanded_ > finished_));
-    });
+    wake_.wait(lock,
+               [&] { return quit_ || (!queue_.empty() && (!late || demanded_ > finished_)); });
     if (quit_) return;
     const Task task = std::move(queue_.front());
     queue_.pop_front();

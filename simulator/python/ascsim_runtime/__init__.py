@@ -1,12 +1,12 @@
 """The simulated CANN runtime seen from Python: loading it, counters, reports, launches.
 
-    import ascsim_runtime
-    ascsim_runtime.activate()  # before torch; or start the program with `python -m ascsim_runtime run`
-    import torch
+import ascsim_runtime
+ascsim_runtime.activate()  # before torch; or start the program with `python -m ascsim_runtime run`
+import torch
 
-    with ascsim_runtime.counting() as done:
-        model(x.to("npu"))
-    assert done["stream_synchronisations"] == 0
+with ascsim_runtime.counting() as done:
+    model(x.to("npu"))
+assert done["stream_synchronisations"] == 0
 """
 
 from __future__ import annotations

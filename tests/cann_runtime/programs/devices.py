@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from acl_calls import Acl
 from ctypes import c_char_p
+
+from cann_runtime.acl_calls import Acl
 
 acl = Acl()
 count = acl.number("aclrtGetDeviceCount")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from acl_calls import Acl
+from cann_runtime.acl_calls import Acl
 
 acl = Acl()
 address = acl.malloc(777)

@@ -2,15 +2,15 @@
 
     side_stream.py ordered|produced|consumed|host REPETITIONS
 
-`produced`: the side stream does not wait for the main stream; `consumed`: the main stream overwrites
-the buffer without waiting for the side stream; `host`: the host reads without waiting.
+`produced`: the side stream does not wait for the main stream; `consumed`: the main stream
+overwrites the buffer without waiting for the side stream; `host`: the host reads without waiting.
 """
 
 from __future__ import annotations
 
 import sys
 
-from acl_calls import DEVICE_TO_DEVICE, Acl
+from cann_runtime.acl_calls import DEVICE_TO_DEVICE, Acl
 
 BYTES = 1 << 12
 omitted, repetitions = sys.argv[1], int(sys.argv[2])
