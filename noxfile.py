@@ -89,6 +89,7 @@ nox.options.sessions = [
     "packaging",
     "sim",
     "npu",
+    "torch-npu",
     *(f"test-{v}" for v in TORCH),
     "compat",
 ]
@@ -339,6 +340,22 @@ def npu(session: nox.Session) -> None:
         wheels = [str(_wheel(session, name)) for name in WHEELS]
     session.install("--no-deps", "--force-reinstall", *wheels)
     _pytest(session, "tests/npu_host", env={"FLASH_ATTN_NPU_BACKEND": "npu"})
+
+
+@nox.session(name="torch-npu")
+def torch_npu(session: nox.Session) -> None:
+    """The real torch_npu over the simulated CANN runtime; arguments go to pytest."""
+    _share_torch(session)
+    session.install("--no-deps", f"torch_npu=={TORCH[MAIN][0]}", "pyyaml")
+    session.install(*cmake.missing_tools(), "ninja")
+    build = BUILD / "cann"
+    python = Path(session.bin) / "python"
+    configure = ("cmake", "-S", "simulator/cann_runtime", "-B", build, "-G", "Ninja")
+    session.run(*configure, f"-DPython_EXECUTABLE={python}", external=True)
+    session.run("cmake", "--build", build, external=True)
+    libraries = str(build / "lib")
+    env = {"ASCSIM_CANN_LIB": libraries, "LD_LIBRARY_PATH": libraries}
+    _pytest(session, "tests/cann_runtime", "--confcutdir=tests/cann_runtime", env=env)
 
 
 @nox.session(name="sim-clang")

@@ -50,7 +50,7 @@ CORE_MAY_INCLUDE = {
     "bindings": {"public"},
     "cann front": set(),
     "cann runtime": {"cann front"},
-    "cann operators": {"cann runtime"},
+    "cann operators": {"cann front", "cann runtime"},
     "cann acl": {"cann front", "cann runtime"},
     "sim interface": set(),
     "sim front": {"sim interface"},

@@ -8,8 +8,7 @@ import sys
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parents[3]
-# Of the simulator's build, and of a build of the runtime alone.
-_USUAL = ("build/sim/cann_runtime/lib", "build/cann/lib")
+_USUAL = ("build/cann/lib",)
 _NAMES = ("ascendcl", "hccl", "acl_op_compiler", "ge_runner", "graph", "acl_tdt_channel", "opapi")
 
 
