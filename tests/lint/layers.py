@@ -82,6 +82,7 @@ CORE_MAY_INCLUDE_HEADER = {
         "simulator/check/hazard.h",
         "simulator/timing/timeline.h",
     },
+    "cann operators": {"simulator/cann_runtime/acl/acl.h"},
     "npu kernels": {
         "core_kernels/include/fa/dtype.h",
         "core_kernels/src/npu/kernel_args.h",
