@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
+from typing import Any
 
 import pytest
 import torch
@@ -15,17 +17,32 @@ from npu_host.machine import Machine, wheels
 
 def inputs() -> tuple[Tensor, Tensor, Tensor]:
     torch.manual_seed(1)
-    q, k, v = torch.randn(2, 270, 4, 40), torch.randn(2, 700, 2, 40), torch.randn(2, 700, 2, 24)
+    q, k, v = torch.randn(2, 270, 4, 72), torch.randn(2, 1000, 2, 72), torch.randn(2, 1000, 2, 24)
     return q.half(), k.half(), v.half()
 
 
-def attend(wheel: Wheel, q: Tensor, k: Tensor, v: Tensor) -> list[Tensor]:
+# Masks under which a block of queries begins anywhere: what it sees must not be cut by its size.
+MASKS: dict[str, dict[str, Any]] = {
+    "causal": {"causal": True},
+    "window": {"window_size": (300, 100)},
+    "causal window": {"causal": True, "window_size": (400, 0)},
+    "chunk": {"attention_chunk": 300},
+}
+
+
+def masks(wheel: Wheel) -> list[dict[str, Any]]:
+    """v2 has no num_splits: with a window it may choose more than one, by the number of cores."""
+    return list(MASKS.values()) if wheel.api == 3 else [MASKS["causal"]]
+
+
+def attend(wheel: Wheel, q: Tensor, k: Tensor, v: Tensor, **mask: Any) -> list[Tensor]:
     """out and lse."""
-    return list(wheel.module.flash_attn_func(q, k, v, causal=True, return_attn_probs=True)[:2])
+    mask = mask or MASKS["causal"]
+    return list(wheel.module.flash_attn_func(q, k, v, return_attn_probs=True, **mask)[:2])
 
 
-def results(wheel: Wheel) -> list[Tensor]:
-    return attend(wheel, *inputs())
+def results(wheel: Wheel, **mask: Any) -> list[Tensor]:
+    return attend(wheel, *inputs(), **mask)
 
 
 def same(a: list[Tensor], b: list[Tensor]) -> bool:
@@ -33,24 +50,29 @@ def same(a: list[Tensor], b: list[Tensor]) -> bool:
 
 
 def test_cores_and_barriers_do_not_change_a_bit(wheel: Wheel, machine: Machine) -> None:
-    machine.use(1)
-    first = results(wheel)
-    rows = set()
-    for cores in CORES:
-        for mode in MODES:
+    for mask in masks(wheel):
+        machine.use(1)
+        first = results(wheel, **mask)
+        rows = set()
+        for cores, mode in zip(CORES, itertools.cycle(MODES), strict=False):
             machine.use(cores, mode)
-            assert same(results(wheel), first), (cores, mode)
-        rows.add(wheel.native.last_plan()["rows_per_task"])
-    assert len(rows) > 1, "all plans cut the queries alike"
+            assert same(results(wheel, **mask), first), (mask, cores, mode)
+            rows.add(wheel.native.last_plan()["rows_per_task"])
+        assert len(rows) > 1, "all plans cut the queries alike"
 
 
 def test_an_entry_alone_is_what_it_is_in_a_batch(wheel: Wheel, machine: Machine) -> None:
-    machine.use(3)
-    out, lse = results(wheel)
+    machine.use(15)
     q, k, v = inputs()
-    for b in range(len(q)):
-        entry = slice(b, b + 1)
-        assert same([out[entry], lse[entry]], attend(wheel, q[entry], k[entry], v[entry]))
+    for mask in masks(wheel):
+        out, lse = results(wheel, **mask)
+        rows = {wheel.native.last_plan()["rows_per_task"]}
+        for b in range(len(q)):
+            entry = slice(b, b + 1)
+            alone = attend(wheel, q[entry], k[entry], v[entry], **mask)
+            assert same([out[entry], lse[entry]], alone), mask
+            rows.add(wheel.native.last_plan()["rows_per_task"])
+        assert len(rows) > 1, "the plans cut the queries alike"
 
 
 def test_calls_of_several_threads(wheel: Wheel, machine: Machine) -> None:

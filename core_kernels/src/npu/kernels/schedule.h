@@ -148,6 +148,10 @@ class Schedule {
     task.rows = queries * size;
     const KvRange last = visible(task, task.first_query + queries - 1);
     task.keys = KvRange{visible(task, task.first_query).lo, last.hi};
+    // Stacks lie on one grid for all tasks, so that no bit depends on how queries are cut up.
+    if (task.keys.hi > task.keys.lo) {
+      task.keys.lo -= (task.keys.lo - task.part.lo) % stack_keys_;
+    }
     task.number_with_keys = tasks_with_keys_;
     if (task.keys.hi > task.keys.lo) ++tasks_with_keys_;
   }
