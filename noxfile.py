@@ -37,7 +37,16 @@ IMPORTS = {"v2": "flash_attn", "v3": "flash_attn_interface"}
 # are marked `once`.
 MAIN = f"{sys.version_info[0]}.{sys.version_info[1]}"
 # What is not asked of one wheel under one torch: other sessions', and the other wheel's.
-_FOLDERS = ("clients", "docs", "lint", "npu", "npu_host", "packaging", "simulator")
+_FOLDERS = (
+    "cann_runtime",
+    "clients",
+    "docs",
+    "lint",
+    "npu",
+    "npu_host",
+    "packaging",
+    "simulator",
+)
 _OTHERS = tuple(f"--ignore=tests/{name}" for name in _FOLDERS)
 # Versions of transformers and what is tested with each: the newest that takes a `kernels` which
 # there is, so that both ways into it run; the newest; the last of the fourth generation, which

@@ -8,6 +8,7 @@
 #include "npu/kernels/buffers/ub_buffers.h"
 #include "npu/kernels/flags.h"
 #include "npu/kernels/schedule.h"
+#include "npu/kernels/vector.h"
 
 namespace fa::npu {
 

@@ -1,3 +1,3 @@
 #include "npu/kernels/append_kernel.h"
 
-FA_APPEND_KERNEL(fa_append_fp16, half);
+FA_VECTOR_KERNEL(fa_append_fp16, fa::npu::append<half>);

@@ -177,9 +177,3 @@ __aicore__ inline void append(GM_ADDR address) {
 }
 
 }  // namespace fa::npu
-
-#define FA_APPEND_KERNEL(name, T)                                       \
-  extern "C" __global__ __vector__ __aicore__ void name(GM_ADDR args) { \
-    fa::npu::append<T>(args);                                           \
-  }                                                                     \
-  FA_REGISTER_KERNEL(name, kVector)

@@ -12,6 +12,7 @@
 #include "npu/kernels/flags.h"
 #include "npu/kernels/row_copy.h"
 #include "npu/kernels/sequence.h"
+#include "npu/kernels/vector.h"
 
 namespace fa::npu {
 
@@ -165,10 +166,8 @@ class Combine {
                                              offset(from, block, queries))],
               {block.count, args_.value_dim, row_stride(from), pitch_});
     set_event<Event::MTE2_V>(CombineEvent::kPartial, slot_);
-    AscendC::Brcb(
-        ub_.spread, ub_.lse_partial[weights_at(split, block.count)],
-        static_cast<uint8_t>(round_up(block.count, Arch::kBlockLanes) / Arch::kBlockLanes),
-        AscendC::BrcbRepeatParams(1, Arch::kBlockLanes));
+    spread_rows(ub_.spread, ub_.lse_partial[weights_at(split, block.count)],
+                round_up(block.count, Arch::kBlockLanes));
     vector_barrier();
     wait_event<Event::MTE2_V>(CombineEvent::kPartial, slot_);
     const uint8_t rows = static_cast<uint8_t>(block.count);
@@ -208,8 +207,7 @@ class Combine {
                     AscendC::SELMODE::VSEL_TENSOR_SCALAR_MODE, Arch::kVectorLanes, 1,
                     AscendC::BinaryRepeatParams());
     vector_barrier();
-    AscendC::Brcb(ub_.spread, ub_.divisor, static_cast<uint8_t>(rows / Arch::kBlockLanes),
-                  AscendC::BrcbRepeatParams(1, Arch::kBlockLanes));
+    spread_rows(ub_.spread, ub_.divisor, rows);
     set_event<Event::V_MTE3>(CombineEvent::kOut);
     wait_event<Event::V_MTE3>(CombineEvent::kOut);
     store_rows(out_[static_cast<uint64_t>(offset(args_.out, block, queries))], ub_.rounded_out<T>(),
@@ -221,7 +219,6 @@ class Combine {
     set_event<Event::MTE3_V>(CombineEvent::kOut);
   }
 
-  static constexpr float kMinusInfinity = -__builtin_huge_valf();
   static constexpr float kLowest = -3.4028234663852886e38f;
 
   CombineArgs args_;
@@ -261,9 +258,3 @@ __aicore__ inline void combine(GM_ADDR address) {
 }
 
 }  // namespace fa::npu
-
-#define FA_COMBINE_KERNEL(name, T)                                      \
-  extern "C" __global__ __vector__ __aicore__ void name(GM_ADDR args) { \
-    fa::npu::combine<T>(args);                                          \
-  }                                                                     \
-  FA_REGISTER_KERNEL(name, kVector)

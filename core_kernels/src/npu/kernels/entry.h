@@ -27,3 +27,8 @@ __aicore__ inline Args read_args(GM_ADDR address) {
 #else
 #define FA_REGISTER_KERNEL(name, kind) static_assert(true)
 #endif
+
+// An entry for vector cores: `function` takes the address of its arguments.
+#define FA_VECTOR_KERNEL(name, function)                                                  \
+  extern "C" __global__ __vector__ __aicore__ void name(GM_ADDR args) { function(args); } \
+  FA_REGISTER_KERNEL(name, kVector)

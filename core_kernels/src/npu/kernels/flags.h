@@ -49,10 +49,6 @@ __aicore__ inline void wait_event(Event event, int32_t slot = 0, Caller caller =
   AscendC::WaitFlag<direction>(static_cast<event_t>(id_of(event, slot)) FA_AT(caller));
 }
 
-__aicore__ inline void vector_barrier(Caller caller = Caller::here()) {
-  AscendC::PipeBarrier<PIPE_V>(FA_ONLY_AT(caller));
-}
-
 // Between the cube core and its two vector cores.
 template <pipe_t pipe>
 __aicore__ inline void set_cross(CrossFlag flag, Caller caller = Caller::here()) {

@@ -7,6 +7,7 @@
 #include "npu/kernels/buffers/ub_buffers.h"
 #include "npu/kernels/flags.h"
 #include "npu/kernels/schedule.h"
+#include "npu/kernels/vector.h"
 
 namespace fa::npu {
 
@@ -101,8 +102,6 @@ class RowMask {
                     by_row(width));
     vector_barrier();
   }
-
-  static constexpr float kMinusInfinity = -__builtin_huge_valf();
 
   const Schedule& schedule_;
   UbBuffers<Config>& ub_;

@@ -12,6 +12,7 @@
 #include "npu/kernels/schedule.h"
 #include "npu/kernels/sink.h"
 #include "npu/kernels/softmax.h"
+#include "npu/kernels/vector.h"
 
 namespace fa::npu {
 
@@ -172,8 +173,6 @@ class Output {
   }
 
  private:
-  static constexpr float kMinusInfinity = -__builtin_huge_valf();
-
   // The LSE of a bias of slope * column, which differs by a number per row.
   __aicore__ inline void count_columns(const Task& task, Rows rows) {
     if (!slopes_.by_column()) return;

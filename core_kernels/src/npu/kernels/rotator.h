@@ -12,6 +12,7 @@
 #include "npu/kernels/buffers/append_layout.h"
 #include "npu/kernels/flags.h"
 #include "npu/kernels/row_copy.h"
+#include "npu/kernels/vector.h"
 #include "problem/rotary.h"
 
 namespace fa::npu {

@@ -38,23 +38,19 @@ class SequenceTable {
   __aicore__ inline Sequence at(int32_t batch) const {
     Sequence sequence{0, args_.limit, args_.limit, batch};
     if (args_.cu_seqlens != 0) {
-      sequence.first = checked(wrong_.start, batch, starts_.GetValue(batch), args_.tokens);
-      const int32_t end = checked(wrong_.start, batch, starts_.GetValue(batch + 1), args_.tokens);
+      sequence.first = status_.checked(wrong_.start, batch, starts_.GetValue(batch), args_.tokens);
+      const int32_t end =
+          status_.checked(wrong_.start, batch, starts_.GetValue(batch + 1), args_.tokens);
       sequence.capacity = greater(0, end - sequence.first);
-      sequence.length = checked(wrong_.length, batch, end - sequence.first, args_.limit);
+      sequence.length = status_.checked(wrong_.length, batch, end - sequence.first, args_.limit);
     }
     if (args_.seqused != 0) {
-      sequence.length = checked(wrong_.used, batch, used_.GetValue(batch), sequence.length);
+      sequence.length = status_.checked(wrong_.used, batch, used_.GetValue(batch), sequence.length);
     }
     return sequence;
   }
 
  private:
-  __aicore__ inline int32_t checked(WrongValue what, int32_t batch, int32_t value,
-                                    int32_t limit) const {
-    return status_.checked(what, batch, value, limit);
-  }
-
   LengthArgs args_;
   StatusLine status_;
   WrongLengths wrong_;
@@ -105,15 +101,16 @@ class KeyTable {
     Sequence keys = lengths_.at(batch);
     if (paged_) keys.first = 0;  // tokens of pages have no common numbering
     if (cache_.batch_idx != 0) {
-      keys.row = checked(WrongValue::kBatchIdx, batch, rows_.GetValue(batch), cache_.rows - 1);
+      keys.row =
+          status_.checked(WrongValue::kBatchIdx, batch, rows_.GetValue(batch), cache_.rows - 1);
     }
     if (cache_.new_limit != 0) {
       const int32_t total = keys.length + new_tokens_.at(batch).length;
-      keys.length = checked(WrongValue::kAppended, batch, total, cache_.capacity);
+      keys.length = status_.checked(WrongValue::kAppended, batch, total, cache_.capacity);
     }
     if (cache_.leftpad != 0) {
       const int32_t pad =
-          checked(WrongValue::kLeftpad, batch, leftpad_.GetValue(batch), keys.length);
+          status_.checked(WrongValue::kLeftpad, batch, leftpad_.GetValue(batch), keys.length);
       keys.first += pad;
       keys.length -= pad;
     }
@@ -121,11 +118,6 @@ class KeyTable {
   }
 
  private:
-  __aicore__ inline int32_t checked(WrongValue what, int32_t batch, int32_t value,
-                                    int32_t limit) const {
-    return status_.checked(what, batch, value, limit);
-  }
-
   SequenceTable lengths_;
   CacheArgs cache_;
   bool paged_;

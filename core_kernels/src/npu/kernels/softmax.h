@@ -4,6 +4,7 @@
 
 #include "kernel_operator.h"
 #include "npu/kernels/buffers/ub_buffers.h"
+#include "npu/kernels/vector.h"
 
 namespace fa::npu {
 

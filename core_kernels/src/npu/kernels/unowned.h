@@ -8,6 +8,7 @@
 #include "npu/kernels/flags.h"
 #include "npu/kernels/row_store.h"
 #include "npu/kernels/sequence.h"
+#include "npu/kernels/vector.h"
 
 namespace fa::npu {
 
@@ -33,7 +34,7 @@ class UnownedRows {
     if (!packed && args_.q_lengths.seqused == 0) return;
     AscendC::Duplicate(ub_.out, 0.0f, Layout::kRows * pitch_);
     AscendC::Duplicate(ub_.lse_spread, args_.empty_lse, Layout::kRows * Arch::kBlockLanes);
-    AscendC::Duplicate(ub_.sum_fold[0], -__builtin_huge_valf(), Layout::kRows * Arch::kBlockLanes);
+    AscendC::Duplicate(ub_.sum_fold[0], kMinusInfinity, Layout::kRows * Arch::kBlockLanes);
     set_event<Event::V_MTE3>(UbOutEvent::kOut);
     wait_event<Event::V_MTE3>(UbOutEvent::kOut);
     for (int32_t batch = first; batch < args_.batch; batch += step) {

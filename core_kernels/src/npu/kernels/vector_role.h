@@ -10,6 +10,7 @@
 #include "npu/kernels/mask.h"
 #include "npu/kernels/output.h"
 #include "npu/kernels/softmax.h"
+#include "npu/kernels/vector.h"
 
 namespace fa::npu {
 

@@ -5,6 +5,7 @@
 #include "kernel_operator.h"
 #include "npu/kernels/arch.h"
 #include "npu/kernels/tile_shape.h"
+#include "npu/kernels/vector.h"
 
 namespace fa::npu {
 
@@ -36,18 +37,18 @@ struct AppendBuffers {
   using Layout = AppendLayout;
 
   __aicore__ inline AppendBuffers() {
-    place(rows, Layout::kRows, Layout::kRowElements);
-    place(wide, Layout::kWide, Layout::kRowElements);
-    place(partner, Layout::kPartner, Layout::kRowElements);
-    place(cos_row, Layout::kCosRow, Layout::kMaxDim);
-    place(sin_row, Layout::kSinRow, Layout::kMaxDim);
-    place(cos_half, Layout::kCosHalf, Layout::kMaxDim);
-    place(sin_half, Layout::kSinHalf, Layout::kMaxDim);
-    place(cos, Layout::kCos, Layout::kMaxDim);
-    place(sin, Layout::kSin, Layout::kMaxDim);
-    place(sign, Layout::kSign, Layout::kMaxDim);
-    place(pair_at, Layout::kPairAt, Layout::kMaxDim);
-    place(partner_at, Layout::kPartnerAt, Layout::kMaxDim);
+    place_in_ub(rows, Layout::kRows, Layout::kRowElements);
+    place_in_ub(wide, Layout::kWide, Layout::kRowElements);
+    place_in_ub(partner, Layout::kPartner, Layout::kRowElements);
+    place_in_ub(cos_row, Layout::kCosRow, Layout::kMaxDim);
+    place_in_ub(sin_row, Layout::kSinRow, Layout::kMaxDim);
+    place_in_ub(cos_half, Layout::kCosHalf, Layout::kMaxDim);
+    place_in_ub(sin_half, Layout::kSinHalf, Layout::kMaxDim);
+    place_in_ub(cos, Layout::kCos, Layout::kMaxDim);
+    place_in_ub(sin, Layout::kSin, Layout::kMaxDim);
+    place_in_ub(sign, Layout::kSign, Layout::kMaxDim);
+    place_in_ub(pair_at, Layout::kPairAt, Layout::kMaxDim);
+    place_in_ub(partner_at, Layout::kPartnerAt, Layout::kMaxDim);
   }
 
   AscendC::LocalTensor<T> rows;               // [heads, pitch], as they come and go
@@ -57,14 +58,6 @@ struct AppendBuffers {
   AscendC::LocalTensor<float> cos, sin;                // one per element, sin with its sign
   AscendC::LocalTensor<float> sign;                    // -1 for the first of a pair, else 1
   AscendC::LocalTensor<uint32_t> pair_at, partner_at;  // bytes from the begin of a row
-
- private:
-  template <typename E>
-  __aicore__ static inline void place(AscendC::LocalTensor<E>& tensor, int32_t at,
-                                      int32_t elements) {
-    tensor = AscendC::LocalTensor<E>(AscendC::TPosition::VECCALC, static_cast<uint32_t>(at),
-                                     static_cast<uint32_t>(elements));
-  }
 };
 
 }  // namespace fa::npu

@@ -3,8 +3,10 @@
 // Places of the combine kernel in UB, and its tensors.
 
 #include "kernel_operator.h"
+#include "npu/kernel_args.h"
 #include "npu/kernels/arch.h"
 #include "npu/kernels/tile_shape.h"
+#include "npu/kernels/vector.h"
 
 namespace fa::npu {
 
@@ -26,6 +28,8 @@ struct CombineLayout {
   static constexpr int32_t kBits = kDivisor + kRows * kFloat;
   static constexpr int32_t kEnd = kBits + kLseElements / 8;
   static_assert(kEnd <= Arch::kUbBytes);
+  // Eight rows at least, of all splits and of any value dim.
+  static_assert(kPartialElements >= Arch::kBlockLanes * kMaxCombinedDim);
 };
 
 struct CombineBuffers {
@@ -33,16 +37,17 @@ struct CombineBuffers {
 
   __aicore__ inline CombineBuffers() {
     for (int32_t slot = 0; slot < Layout::kSlots; ++slot) {
-      place(partial[slot], Layout::kPartial + slot * Layout::kPartialElements * Layout::kFloat,
-            Layout::kPartialElements);
+      place_in_ub(partial[slot],
+                  Layout::kPartial + slot * Layout::kPartialElements * Layout::kFloat,
+                  Layout::kPartialElements);
     }
-    place(out, Layout::kOut, Layout::kPartialElements);
-    place(lse_partial, Layout::kLsePartial, Layout::kLseElements);
-    place(spread, Layout::kSpread, Layout::kRows * Arch::kBlockLanes);
-    place(top, Layout::kTop, Layout::kRows);
-    place(total, Layout::kTotal, Layout::kRows);
-    place(divisor, Layout::kDivisor, Layout::kRows);
-    place(bits, Layout::kBits, Layout::kLseElements / 8);
+    place_in_ub(out, Layout::kOut, Layout::kPartialElements);
+    place_in_ub(lse_partial, Layout::kLsePartial, Layout::kLseElements);
+    place_in_ub(spread, Layout::kSpread, Layout::kRows * Arch::kBlockLanes);
+    place_in_ub(top, Layout::kTop, Layout::kRows);
+    place_in_ub(total, Layout::kTotal, Layout::kRows);
+    place_in_ub(divisor, Layout::kDivisor, Layout::kRows);
+    place_in_ub(bits, Layout::kBits, Layout::kLseElements / 8);
   }
 
   // In place of `out`.
@@ -57,14 +62,6 @@ struct CombineBuffers {
   AscendC::LocalTensor<float> spread;                   // [rows, 8]
   AscendC::LocalTensor<float> top, total, divisor;
   AscendC::LocalTensor<uint8_t> bits;
-
- private:
-  template <typename E>
-  __aicore__ static inline void place(AscendC::LocalTensor<E>& tensor, int32_t at,
-                                      int32_t elements) {
-    tensor = AscendC::LocalTensor<E>(AscendC::TPosition::VECCALC, static_cast<uint32_t>(at),
-                                     static_cast<uint32_t>(elements));
-  }
 };
 
 }  // namespace fa::npu

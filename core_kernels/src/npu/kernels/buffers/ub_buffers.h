@@ -4,7 +4,7 @@
 
 #include "kernel_operator.h"
 #include "npu/kernels/buffers/ub_layout.h"
-#include "npu/kernels/flags.h"
+#include "npu/kernels/vector.h"
 
 namespace fa::npu {
 
@@ -82,8 +82,7 @@ struct UbBuffers {
   __aicore__ static inline void place(Tensor<E>& tensor, int32_t at, int32_t slot,
                                       int32_t elements) {
     const int32_t bytes = slot * elements * static_cast<int32_t>(sizeof(E));
-    tensor = Tensor<E>(AscendC::TPosition::VECCALC, static_cast<uint32_t>(at + bytes),
-                       static_cast<uint32_t>(elements));
+    place_in_ub(tensor, at + bytes, elements);
   }
 };
 
@@ -98,13 +97,6 @@ struct Rows {
     return static_cast<uint32_t>(first * pitch);
   }
 };
-
-// spread[r, 0..8) = values[r]
-__aicore__ inline void spread_rows(const AscendC::LocalTensor<float>& spread,
-                                   const AscendC::LocalTensor<float>& values, int32_t rows) {
-  AscendC::Brcb(spread, values, static_cast<uint8_t>(rows / Arch::kBlockLanes),
-                AscendC::BrcbRepeatParams(1, Arch::kBlockLanes));
-}
 
 // How a row-wise instruction walks 64 columns of all rows: `pitch` elements from row to row on the
 // left, a block per row on the right.

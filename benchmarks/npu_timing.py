@@ -1,0 +1,76 @@
+"""What the predictions for NPU kernels share: the simulator's timing model, no chip involved."""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import importlib
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from npu.forward_case import bucket_of  # noqa: E402
+from npu.kernel_args import ForwardArgs, TensorArg  # noqa: E402
+
+CORES = 24
+CLOCK_MHZ = 1800.0
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """The options of every prediction."""
+    made = argparse.ArgumentParser(description=description)
+    made.add_argument("build", type=Path, nargs="?", default=ROOT / "build/sim")
+    made.add_argument("--profile", default="default")
+    made.add_argument("--detail", action="store_true", help="time of every pipe")
+    return made
+
+
+def simulator(build: Path) -> ModuleType:
+    """The module of a build folder, with its kernels."""
+    sys.path.insert(0, str(build))
+    sim = importlib.import_module("_ascsim")
+    for library in sorted(build.glob("further_kernels/kernels/lib*_ai[cv].so")):
+        sim.load(str(library))
+    return sim
+
+
+def tensor(
+    sim: ModuleType, shape: tuple[int, int, int, int], size: int = 2
+) -> tuple[Any, TensorArg]:
+    """A tensor [B, S, H, D] that exists for the timing only; `size`: bytes of an element."""
+    batch, tokens, heads, dim = shape
+    memory = sim.Virtual(batch * tokens * heads * dim * size)
+    return memory, TensorArg(memory.address, tokens * heads * dim, heads * dim, dim)
+
+
+def predict(
+    sim: ModuleType,
+    args: ForwardArgs,
+    dtype: str,
+    inputs: list[Any],
+    outputs: list[Any],
+    profile: str,
+) -> Any:
+    """Times a forward kernel of the bucket that `args` needs; returns the simulator's run."""
+    bucket = bucket_of(args.head_dim, args.value_dim)
+    args.task_rows = bucket.task_rows
+    workspace = sim.Virtual(bucket.workspace_bytes(CORES))
+    args.workspace = workspace.address
+    options = sim.Options()
+    options.execute = options.checks = options.hazards = False
+    options.timing, options.profile = True, profile
+    words = np.frombuffer(ctypes.string_at(ctypes.addressof(args), ctypes.sizeof(args)), np.uint64)
+    return sim.run(
+        f"fa_forward_{dtype}_{bucket.name}",
+        CORES,
+        [words.copy()],
+        options=options,
+        buffers_in=inputs,
+        buffers_out=[*outputs, workspace],
+    )
