@@ -12,12 +12,12 @@ from torch import Tensor
 
 from fa_testing.backends import Outcome, Wheel, call
 from fa_testing.case import Case, parse_case
+from fa_testing.combining import check_combine
 from fa_testing.compare import compare
 from fa_testing.expected import Target, expect
 from fa_testing.generate import generate_cases
 from fa_testing.guard import Guard
 from fa_testing.inputs import build_inputs
-from fa_testing.oracle import combine
 from fa_testing.run import run_case
 
 ISA_CASES = 150
@@ -255,19 +255,4 @@ def test_unknown_isas_are_refused(wheel: Wheel) -> None:
 @pytest.mark.parametrize("lse_strides", ["plain", "seqlen_first"])
 def test_combine(v3_wheel: Wheel, dtype: torch.dtype, splits: int, lse_strides: str) -> None:
     """flash_attn_combine within 1e-5 of fp64 before the output rounding, empty splits included."""
-    generator = torch.Generator().manual_seed(splits)
-    out_partial = torch.randn(splits, 2, 9, 3, 40, generator=generator)
-    lse_partial = 3.0 * torch.randn(splits, 2, 9, 3, generator=generator)
-    lse_partial[0, 0, 1] = -math.inf
-    lse_partial[:, 1, 2] = -math.inf
-    if lse_strides == "seqlen_first":
-        lse_partial = lse_partial.transpose(2, 3).contiguous().transpose(2, 3)
-    out, lse = v3_wheel.module.flash_attn_combine(out_partial, lse_partial, out_dtype=dtype)
-    expected, expected_lse = combine(out_partial.double(), lse_partial.double())
-    assert out.dtype == dtype and lse.dtype == torch.float32 and lse.shape == (2, 9, 3)
-    assert lse.transpose(1, 2).is_contiguous()
-    unit = {torch.float32: 0.0, torch.float16: 2.0**-11, torch.bfloat16: 2.0**-8}[dtype]
-    assert bool(((out.double() - expected).abs() <= 1e-5 + unit * expected.abs()).all())
-    empty = expected_lse == -math.inf
-    assert bool((lse[empty] == -math.inf).all()) and bool((out[empty] == 0).all())
-    assert float((lse.double() - expected_lse)[~empty].abs().max()) <= 1e-5
+    check_combine(v3_wheel, dtype, splits, lse_strides)

@@ -20,6 +20,7 @@ FILES = [
     *tracked("core_kernels/src/npu/kernels/*.h"),
     *tracked("core_kernels/src/npu/kernels/*.cpp"),
 ]
+HEADERS = {"cstdint", "type_traits"}
 HOST_ONLY = {
     "a library class": r"\bstd::(?!is_|enable_if|conditional|remove_|integral_constant)\w+",
     "an exception": r"\b(throw|try|catch)\b",
@@ -39,12 +40,14 @@ def code_of(text: str) -> str:
 
 def found(text: str) -> list[str]:
     lines = code_of(text).splitlines()
-    return [
+    faults = [
         f"{name}: {line.strip()}"
         for name, pattern in HOST_ONLY.items()
         for line in lines
         if re.search(pattern, line)
     ]
+    headers = set(re.findall(r"#include <([^>]+)>", text)) - HEADERS
+    return faults + [f"a header of the library: {name}" for name in sorted(headers)]
 
 
 @pytest.mark.parametrize("path", [*FILES, *(ROOT / name for name in SHARED)], ids=lambda p: p.name)
@@ -56,7 +59,13 @@ def test_device_code(path: Path) -> None:
 @pytest.mark.parametrize(
     "line",
     [
+        "#include <vector>",
         "std::vector<int> x;",
+        "} catch (int) {",
+        "auto& type = typeid(x);",
+        "delete p;",
+        "free(p);",
+        "thread_local int x;",
         "throw 1;",
         "virtual void f();",
         "int* p = new int(1);",

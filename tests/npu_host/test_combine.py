@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
 
-from fa_testing.oracle import combine
+from fa_testing.combining import UNITS, check_combine
 from npu_host.machine import Machine, Mode, wheels
-
-UNITS = {torch.float32: 0.0, torch.float16: 2.0**-11, torch.bfloat16: 2.0**-8}
 
 
 @pytest.mark.parametrize("dtype", UNITS, ids=str)
@@ -18,20 +14,7 @@ UNITS = {torch.float32: 0.0, torch.float16: 2.0**-11, torch.bfloat16: 2.0**-8}
 @pytest.mark.parametrize("lse_strides", ["plain", "seqlen_first"])
 def test_combine(machine: Machine, dtype: torch.dtype, splits: int, lse_strides: str) -> None:
     machine.use(3, Mode(barriers="auto" if splits == 2 else "explicit"))
-    generator = torch.Generator().manual_seed(splits)
-    out_partial = torch.randn(splits, 2, 9, 3, 40, generator=generator)
-    lse_partial = 3.0 * torch.randn(splits, 2, 9, 3, generator=generator)
-    lse_partial[0, 0, 1] = -math.inf
-    lse_partial[:, 1, 2] = -math.inf
-    if lse_strides == "seqlen_first":
-        lse_partial = lse_partial.transpose(2, 3).contiguous().transpose(2, 3)
-    out, lse = wheels(3).module.flash_attn_combine(out_partial, lse_partial, out_dtype=dtype)
-    expected, expected_lse = combine(out_partial.double(), lse_partial.double())
-    error = (out.double() - expected).abs()
-    assert bool((error <= 1e-5 + UNITS[dtype] * expected.abs()).all())
-    empty = expected_lse == -math.inf
-    assert bool((lse[empty] == -math.inf).all()) and bool((out[empty] == 0).all())
-    assert float((lse.double() - expected_lse)[~empty].abs().max()) <= 1e-5
+    check_combine(wheels(3), dtype, splits, lse_strides)
 
 
 def test_nothing_to_combine(machine: Machine) -> None:

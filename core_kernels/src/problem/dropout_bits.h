@@ -4,7 +4,7 @@
 // regenerates them. One row key per (entry, head, query) from Philox4x32-10 (Salmon et al.,
 // "Parallel random numbers: as easy as 1, 2, 3", SC 2011); four keys share one 32-bit word from a
 // multiply-xorshift mix of the key block (constants: C. Wellons, "Prospecting for hash functions",
-// lowbias32). The mix uses only 32-bit multiply, shift and xor, which the NPU's vector unit has.
+// lowbias32). The mix uses only 32-bit multiply, shift and xor. No NPU kernel has it yet.
 
 #include <cstdint>
 

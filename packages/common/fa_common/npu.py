@@ -6,6 +6,7 @@ environment variable FLASH_ATTN_NPU_BACKEND for tensors in host memory.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -17,14 +18,20 @@ from .errors import BackendUnavailable
 from .wheel import native
 
 
+@functools.cache
+def _refusal() -> str:
+    """Why this process has no back end for NPU tensors, or nothing."""
+    return dict(native.backends())["npu"]
+
+
 def operator(name: str) -> Callable[..., Any]:
     """Returns the implementation of operator `name` for NPU tensors."""
     implementation: Callable[..., Any] = getattr(cpu, name)
 
     def call(*arguments: Any) -> Any:
-        refusal = dict(native.backends())["npu"]
-        if refusal:
-            raise BackendUnavailable(f"{name}: got NPU tensors, expected CPU tensors ({refusal})")
+        why = _refusal()
+        if why:
+            raise BackendUnavailable(f"{name}: got NPU tensors, expected CPU tensors ({why})")
         return implementation(*arguments)
 
     return call
