@@ -155,7 +155,8 @@ Status plan_forward(const ForwardProblem& problem, const KernelObject& object, P
   FA_RETURN_IF_ERROR(status_wanted(&debug));
   if (debug) {
     plan->status_begin = kArgsRoom;
-    plan->status_bytes = status_bytes(problem.k_new.data ? cores : plan->cores);
+    plan->status_bytes =
+        status_bytes(problem.k_new.data ? cores * kVectorCoresPerCore : plan->cores);
   }
   int64_t scratch = scratch_begin(*plan) + plan->cores * kernel->workspace_per_core;
   plan->partials_begin = ceil_div(scratch, kAlignment) * kAlignment;

@@ -92,7 +92,8 @@ enum class WrongValue : int32_t {
 };
 
 inline constexpr int32_t kStatusLineBytes = 64;  // of the scalar cache, so that cores do not share
-inline constexpr int32_t kStatusLinesPerCore = 3;  // cube core, two vector cores
+inline constexpr int32_t kVectorCoresPerCore = 2;
+inline constexpr int32_t kStatusLinesPerCore = 1 + kVectorCoresPerCore;  // and the cube core
 
 struct ForwardArgs {
   TensorArg q;    // [B, Sq, Hq, D] or packed [Tq, Hq, D], fp16 or bf16

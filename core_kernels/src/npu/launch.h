@@ -13,7 +13,7 @@ namespace fa::npu {
 struct Launch {
   const char* operation = "";  // ours, named in errors
   const char* kernel = "";     // entry of the kernel object
-  int32_t cores = 0;
+  int32_t cores = 0;           // AI cores; for kernels without a cube part, vector cores
   const void* args = nullptr;  // in host memory; read before launch() returns
   int64_t args_bytes = 0;
   uint64_t device_args = 0;  // room for them on the device

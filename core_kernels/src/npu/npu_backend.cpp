@@ -51,7 +51,14 @@ Status plan_npu_forward(const ForwardProblem& problem, Plan* plan) {
   return npu::plan_forward(problem, *object, plan);
 }
 
-// What both launches of a call share.
+// Blocks of a kernel without a cube part: one for each vector core.
+Status vector_blocks(const npu::KernelObject& object, int64_t margin, int32_t* blocks) {
+  FA_RETURN_IF_ERROR(npu::available_cores(object, margin, blocks));
+  *blocks *= npu::kVectorCoresPerCore;
+  return {};
+}
+
+// What the launches of a call share.
 npu::Launch launch_of(const Plan& plan, const Execution& execution) {
   npu::Launch launch;
   launch.operation = "attention forward";
@@ -68,6 +75,7 @@ Status combine_splits(const npu::KernelObject& object, const ForwardProblem& pro
   npu::Launch launch = launch_of(plan, execution);
   uint64_t workspace = launch.device_args;
   npu::CombineArgs args = npu::combine_args(problem, npu::split_args(problem, plan, workspace));
+  FA_RETURN_IF_ERROR(vector_blocks(object, problem.options.sm_margin, &launch.cores));
   launch.kernel = npu::find_kernel(object, npu::KernelRole::kCombine, problem.out.dtype)->name;
   launch.args = &args;
   launch.args_bytes = sizeof(args);
@@ -83,7 +91,7 @@ Status append(const npu::KernelObject& object, const ForwardProblem& problem, co
               const Execution& execution, const npu::ForwardArgs& forward) {
   npu::Launch launch = launch_of(plan, execution);
   npu::AppendArgs args = npu::append_args(problem, forward);
-  FA_RETURN_IF_ERROR(npu::available_cores(object, problem.options.sm_margin, &launch.cores));
+  FA_RETURN_IF_ERROR(vector_blocks(object, problem.options.sm_margin, &launch.cores));
   launch.kernel = npu::find_kernel(object, npu::KernelRole::kAppend, problem.q_dtype)->name;
   launch.args = &args;
   launch.args_bytes = sizeof(args);
@@ -153,7 +161,7 @@ Status run_npu_combine(const CombineCall& call, const Execution& execution) {
   npu::Launch launch;
   launch.operation = "combine";
   launch.kernel = npu::find_kernel(*object, npu::KernelRole::kCombine, call.out.dtype)->name;
-  FA_RETURN_IF_ERROR(npu::available_cores(*object, 0, &launch.cores));
+  FA_RETURN_IF_ERROR(vector_blocks(*object, 0, &launch.cores));
   launch.args = &args;
   launch.args_bytes = sizeof(args);
   launch.device_args = reinterpret_cast<uint64_t>(execution.workspace);
