@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import ctypes
 import importlib
 import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-
-import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
@@ -65,11 +62,10 @@ def predict(
     options = sim.Options()
     options.execute = options.checks = options.hazards = False
     options.timing, options.profile = True, profile
-    words = np.frombuffer(ctypes.string_at(ctypes.addressof(args), ctypes.sizeof(args)), np.uint64)
     return sim.run(
         f"fa_forward_{dtype}_{bucket.name}",
         CORES,
-        [words.copy()],
+        [bytes(args)],
         options=options,
         buffers_in=inputs,
         buffers_out=[*outputs, workspace],

@@ -6,6 +6,8 @@
 #include <sys/mman.h>
 
 #include <cstring>
+#include <string_view>
+#include <vector>
 
 #include "ascsim/launch.h"
 
@@ -13,10 +15,28 @@ namespace py = pybind11;
 
 namespace {
 
-// A kernel argument: an array (its address), or a number for a scalar parameter.
+// A kernel argument: an array (its address), a number for a scalar parameter, or bytes for a
+// struct.
 struct Value {
   uint64_t bits = 0;
+  std::vector<uint64_t> words;  // of a struct
+
+  const void* address() const {
+    return words.empty() ? static_cast<const void*>(&bits) : words.data();
+  }
 };
+
+Value struct_value(const py::bytes& object, const ascsim::Parameter& parameter) {
+  const std::string_view given = object;
+  if (given.size() != parameter.bytes) {
+    throw ascsim::LaunchError("a struct of " + std::to_string(parameter.bytes) +
+                              " bytes is expected, got " + std::to_string(given.size()));
+  }
+  Value value;
+  value.words.resize((given.size() + sizeof(uint64_t) - 1) / sizeof(uint64_t));
+  std::memcpy(value.words.data(), given.data(), given.size());
+  return value;
+}
 
 Value scalar_value(const py::handle& object, const ascsim::Parameter& parameter) {
   Value value;
@@ -117,10 +137,12 @@ Result run(const std::string& kernel, int blocks, const py::list& arguments,
       for (const py::handle out : outputs) b.defined &= out.cast<size_t>() != i;
       values[i].bits = reinterpret_cast<uint64_t>(b.address);
       declare_once(buffers, b);
+    } else if (py::isinstance<py::bytes>(object)) {
+      values[i] = struct_value(py::reinterpret_borrow<py::bytes>(object), entry.parameters[i]);
     } else if (!object.is_none()) {
       values[i] = scalar_value(object, entry.parameters[i]);
     }
-    pointers.push_back(&values[i]);
+    pointers.push_back(values[i].address());
   }
   const auto declare = [&](const py::list& list, const char* kind, bool defined) {
     for (size_t i = 0; i < list.size(); ++i) {

@@ -8,7 +8,7 @@ from .tree import ROOT, tracked
 
 ENTRY = re.compile(r"FA_FORWARD_KERNEL\((\w+), ([^)]+)\)")
 LINE = re.compile(r'entry<KernelConfig<([^>]+)>>\(\s*"(\w+)",\s*DType::(\w+)\)')
-VECTOR_ENTRY = re.compile(r"FA_VECTOR_KERNEL\((\w+), fa::npu::\w+<(\w+)>\)")
+VECTOR_ENTRY = re.compile(r"FA_VECTOR_KERNEL\((\w+), \w+, fa::npu::\w+<(\w+)>\)")
 VECTOR_LINE = re.compile(r'vector\("(\w+)", DType::(\w+), KernelRole::k\w+\)')
 DTYPES = {"half": "kFloat16", "bfloat16_t": "kBFloat16", "float": "kFloat32"}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -284,11 +283,10 @@ def run(sim: ModuleType, problem: Problem, options: Any) -> Any:
     bucket = bucket_of(case.head_dim, case.value_dim)
     workspace = np.zeros(bucket.workspace_bytes(case.cores), np.uint8)
     args.workspace = workspace.ctypes.data
-    words = np.frombuffer(ctypes.string_at(ctypes.addressof(args), ctypes.sizeof(args)), np.uint64)
     return sim.run(
         f"fa_forward_{case.dtype}_{bucket.name}",
         case.cores,
-        [np.ascontiguousarray(words)],
+        [bytes(args)],
         options=options,
         buffers_in=[a for a in problem.inputs if a.size],
         buffers_out=[a for a in (*problem.outputs, workspace) if a.size],

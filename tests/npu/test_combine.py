@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import itertools
 from dataclasses import dataclass
 from types import ModuleType
@@ -96,11 +95,10 @@ def check(sim: ModuleType, case: Case, auto_barriers: bool) -> None:
         inputs.append(used)
     options = sim.Options()
     options.auto_barriers = auto_barriers
-    words = np.frombuffer(ctypes.string_at(ctypes.addressof(args), ctypes.sizeof(args)), np.uint64)
     run = sim.run(
         f"fa_combine_{case.dtype}",
         case.cores,
-        [np.ascontiguousarray(words)],
+        [bytes(args)],
         options=options,
         buffers_in=inputs,
         buffers_out=[out_buffer, result_buffer],

@@ -44,6 +44,7 @@ extern "C" const KernelObject* STAND_IN_SYMBOL() {
   object.toolchain = toolchain ? toolchain : "simulator";
   object.kernels = &entry;
   object.kernel_count = 1;
+  object.wants_buffers = 1;
   object.cores = [] { return static_cast<int32_t>(number("STAND_IN_CORES", 24)); };
   object.launch = launch;
   return &object;

@@ -58,7 +58,7 @@ def test_what_the_object_is_told(api: int, tmp_path: Path, stand_in: Path) -> No
     kernel, cores, args_bytes, batch, buffers = told.split()
     assert (kernel, cores, batch, end) == ("stand_in", "6", "3", "done")
     assert int(args_bytes) % 8 == 0
-    assert int(buffers) == 5  # q, k and v are one; out, lse, arguments, workspace
+    assert int(buffers) == 4  # q, k and v are one; out, lse, workspace
 
 
 def test_the_cores_of_the_device(api: int, tmp_path: Path, stand_in: Path) -> None:
@@ -70,7 +70,7 @@ def test_a_launch_that_fails(api: int, tmp_path: Path, stand_in: Path) -> None:
     for outcome, error in ((1, "InvalidArgument"), (2, "InternalError"), (3, "InternalError")):
         folder = tmp_path / str(outcome)
         text = called(api, folder, stand_in, STAND_IN_OUTCOME=str(outcome))
-        start = f"{error} attention forward (kernel stand_in on 6 simulated cores): "
+        start = f"{error} attention forward (simulator kernel stand_in on 6 cores): "
         assert text == start + "the stand-in says no\n"
 
 

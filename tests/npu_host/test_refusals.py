@@ -76,5 +76,5 @@ def test_a_kernel_defect_is_an_exception(
     monkeypatch.setenv("FLASH_ATTN_NPU_SIM_HIDE", "k")
     with pytest.raises(wheel.module.InternalError) as caught:
         wheel.module.flash_attn_func(x, y, y.clone())
-    for part in ("attention forward", "fa_forward_fp16_d64", "1 simulated cores", "gm bounds"):
+    for part in ("attention forward", "fa_forward_fp16_d64", "simulator kernel", "gm bounds"):
         assert part in str(caught.value)

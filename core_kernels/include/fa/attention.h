@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "fa/call.h"
+#include "fa/execution.h"
 #include "fa/plan.h"
 #include "fa/problem.h"
 #include "fa/status.h"
@@ -24,8 +25,6 @@ Status device_status(const Plan& plan, const void* status);
 Status prepare_backward(const BackwardCall& call, BackwardProblem* problem, Plan* plan);
 Status run_backward(const BackwardProblem& problem, const Plan& plan, const Execution& execution);
 
-// `workspace_bytes`: what combine() needs of a workspace; 0: none.
-Status prepare_combine(const CombineCall& call, int64_t* workspace_bytes);
 Status combine(const CombineCall& call, const Execution& execution);
 
 // Split count chosen for num_splits = 0.

@@ -21,16 +21,11 @@ struct Plan {
   int32_t cores = 0;                // AI cores
   int32_t heads_per_row_group = 1;  // query heads whose rows are beside each other
   bool longest_first = false;       // late query blocks, which see more keys, come first
-  int64_t status_begin = 0;         // place in the workspace for what kernels find wrong; zeroed
-  int64_t status_bytes = 0;         // 0: nobody asks, see FLASH_ATTN_NPU_DEBUG
+  // The workspace begins with what kernels find wrong, zeroed; 0: nobody asks, see
+  // FLASH_ATTN_NPU_DEBUG.
+  int64_t status_bytes = 0;
   // Places in the workspace for the results of splits and for rotated queries.
   int64_t partials_begin = 0, rotated_q_begin = 0;
-};
-
-// What a run gets besides its plan.
-struct Execution {
-  void* workspace = nullptr;  // plan.workspace_bytes
-  void* stream = nullptr;     // of the device; null on the CPU
 };
 
 }  // namespace fa

@@ -91,7 +91,6 @@ const Backend kCpuBackend = {
     plan_cpu_backward,
     run_cpu_backward,
     run_cpu_combine,
-    0,  // combine_workspace
     choose_cpu_splits,
 };
 

@@ -136,8 +136,7 @@ std::vector<DeviceBuffer> forward_memory(const ForwardProblem& problem, const Pl
   }
   const char* begin = static_cast<const char*>(workspace);
   int64_t scratch = scratch_begin(plan);
-  memory.add("arguments", begin, kArgsRoom);
-  memory.add("status", begin + plan.status_begin, plan.status_bytes);
+  memory.add("status", begin, plan.status_bytes);
   memory.add("workspace", begin + scratch, plan.partials_begin - scratch, false);
   memory.add("results of splits", begin + plan.partials_begin,
              plan.rotated_q_begin - plan.partials_begin, combining);
@@ -146,14 +145,12 @@ std::vector<DeviceBuffer> forward_memory(const ForwardProblem& problem, const Pl
   return memory.merged();
 }
 
-std::vector<DeviceBuffer> combine_memory(const CombineCall& call, const void* workspace,
-                                         int64_t workspace_bytes) {
+std::vector<DeviceBuffer> combine_memory(const CombineCall& call) {
   Memory memory;
   add_tensor(&memory, "out_partial", call.out_partial, true);
   add_tensor(&memory, "lse_partial", call.lse_partial, true);
   add_tensor(&memory, "out", call.out, false);
   add_tensor(&memory, "lse", call.lse, false);
-  memory.add("arguments", workspace, workspace_bytes);
   return memory.merged();
 }
 

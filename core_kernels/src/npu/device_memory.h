@@ -20,7 +20,6 @@ enum class Stage { kAppend, kAttend, kCombine };
 std::vector<DeviceBuffer> forward_memory(const ForwardProblem& problem, const Plan& plan,
                                          const void* workspace, Stage stage);
 
-std::vector<DeviceBuffer> combine_memory(const CombineCall& call, const void* workspace,
-                                         int64_t workspace_bytes);
+std::vector<DeviceBuffer> combine_memory(const CombineCall& call);
 
 }  // namespace fa::npu

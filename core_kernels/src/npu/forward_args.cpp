@@ -91,8 +91,6 @@ void fill_plan(const Plan& plan, ForwardArgs* args) {
   args->longest_first = plan.longest_first ? 1 : 0;
 }
 
-}  // namespace
-
 SplitArgs split_args(const ForwardProblem& problem, const Plan& plan, uint64_t workspace) {
   const Geometry& g = problem.geometry;
   SplitArgs splits = {};
@@ -119,6 +117,8 @@ SplitArgs split_args(const ForwardProblem& problem, const Plan& plan, uint64_t w
   if (problem.packed_q) splits.out.batch_stride = splits.lse.batch_stride = 0;
   return splits;
 }
+
+}  // namespace
 
 CombineArgs combine_args(const ForwardProblem& problem, const SplitArgs& partials) {
   ForwardArgs forward = {};
@@ -179,7 +179,7 @@ ForwardArgs forward_args(const ForwardProblem& problem, const Plan& plan, uint64
     if (problem.packed_q) args.q.batch_stride = 0;
   }
   if (plan.splits > 1) args.splits = split_args(problem, plan, workspace);
-  if (plan.status_bytes > 0) args.status = workspace + static_cast<uint64_t>(plan.status_begin);
+  if (plan.status_bytes > 0) args.status = workspace;
   return args;
 }
 

@@ -8,16 +8,13 @@
 
 namespace fa::npu {
 
-// `workspace`: address of plan.workspace_bytes on the device.
-// Of the results of splits, in the workspace or where the caller wants them.
-SplitArgs split_args(const ForwardProblem& problem, const Plan& plan, uint64_t workspace);
-
-// Merges them; for plans with more than one split.
+// Merges the results of splits, for plans with more than one; `partials`: of the forward.
 CombineArgs combine_args(const ForwardProblem& problem, const SplitArgs& partials);
 
 // For problems with new keys; `forward`: the arguments of the attention that follows.
 AppendArgs append_args(const ForwardProblem& problem, const ForwardArgs& forward);
 
+// `workspace`: address of plan.workspace_bytes on the device.
 ForwardArgs forward_args(const ForwardProblem& problem, const Plan& plan, uint64_t workspace);
 
 }  // namespace fa::npu

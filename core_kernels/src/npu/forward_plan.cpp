@@ -17,10 +17,6 @@ constexpr int32_t kMaxPackedHeads = 128;
 // Below this a task's products waste most of the cube.
 constexpr int32_t kFewestRows = 64;
 
-static_assert(sizeof(ForwardArgs) <= kCombineArgs);
-static_assert(kCombineArgs + sizeof(CombineArgs) <= kAppendArgs);
-static_assert(kAppendArgs + sizeof(AppendArgs) <= kArgsRoom);
-
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 int32_t bucket(const KernelEntry& entry) { return entry.head_dim + entry.value_dim; }
@@ -103,7 +99,7 @@ int64_t rotated_bytes(const ForwardProblem& problem) {
 }  // namespace
 
 int64_t scratch_begin(const Plan& plan) {
-  return kArgsRoom + ceil_div(plan.status_bytes, kAlignment) * kAlignment;
+  return ceil_div(plan.status_bytes, kAlignment) * kAlignment;
 }
 
 Status available_cores(const KernelObject& object, int64_t margin, int32_t* cores) {
@@ -154,7 +150,6 @@ Status plan_forward(const ForwardProblem& problem, const KernelObject& object, P
   bool debug = false;
   FA_RETURN_IF_ERROR(status_wanted(&debug));
   if (debug) {
-    plan->status_begin = kArgsRoom;
     plan->status_bytes =
         status_bytes(problem.k_new.data ? cores * kVectorCoresPerCore : plan->cores);
   }

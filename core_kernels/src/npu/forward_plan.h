@@ -9,12 +9,6 @@
 
 namespace fa::npu {
 
-// The workspace begins with room for the arguments of the kernel, then comes the status region.
-inline constexpr int64_t kArgsRoom = 2048;
-// Places in it for those of further kernels.
-inline constexpr int64_t kCombineArgs = 768;
-inline constexpr int64_t kAppendArgs = 1024;
-
 // Where the kernel's own part begins.
 int64_t scratch_begin(const Plan& plan);
 

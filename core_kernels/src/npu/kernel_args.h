@@ -1,7 +1,7 @@
 #pragma once
 
-// What a forward kernel is told. The host fills in one ForwardArgs and copies it to the device; the
-// kernel reads it word by word. Addresses are device addresses, 0 stands for "not given".
+// What kernels are told: one struct each, passed by value. Addresses are device addresses, 0 stands
+// for "not given".
 
 #include <cstdint>
 #include <type_traits>

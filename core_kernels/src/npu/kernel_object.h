@@ -9,7 +9,7 @@
 namespace fa::npu {
 
 // Raised whenever a struct of this file changes.
-inline constexpr uint32_t kKernelObjectAbi = 4;
+inline constexpr uint32_t kKernelObjectAbi = 5;
 
 enum class KernelRole : int32_t { kForward, kCombine, kAppend };
 
@@ -25,28 +25,29 @@ struct KernelEntry {
   int64_t workspace_per_core;  // bytes
 };
 
-// Memory that the kernel of a launch may touch. Only the simulator asks for it.
+// Memory that the kernel of a launch may touch.
 struct DeviceBuffer {
-  const char* name;
+  const char* name;  // lives as long as the process
   uint64_t address;
   int64_t bytes;
   int32_t defined;  // 0: an output or workspace whose content means nothing yet
   int32_t reserved;
 };
 
+// Nothing of it is needed any more when the launch returns.
 struct LaunchRequest {
+  const char* operation;  // ours, named in errors
   const char* kernel;
-  const void* args;  // in host memory
+  const void* args;  // a struct of kernel_args.h, in host memory
   int64_t args_bytes;
-  uint64_t device_args;  // room for them on the device
-  void* stream;
+  void* stream;  // null: run to the end before returning; only the simulator can
   const DeviceBuffer* buffers;
   int32_t buffer_count;
   int32_t cores;
 };
 
 // Outcomes of a launch; all but kLaunched come with a message.
-enum class LaunchOutcome : int32_t { kLaunched, kInvalid, kKernelDefect, kFailed };
+enum class LaunchOutcome : int32_t { kLaunched, kInvalid, kKernelDefect, kFailed, kUnavailable };
 
 struct KernelObject {
   uint32_t abi;
@@ -54,7 +55,7 @@ struct KernelObject {
   const char* toolchain;        // "simulator" or "bisheng"
   const KernelEntry* kernels;
   int32_t kernel_count;
-  int32_t reserved;
+  int32_t wants_buffers;  // non-zero: launches tell the memory, as the simulator needs it
   // AI cores of the device that this process uses; at least 1.
   int32_t (*cores)();
   // Writes at most message_bytes, a final zero included. Never throws.

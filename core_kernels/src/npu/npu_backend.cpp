@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 #include "fa/attention.h"
 #include "npu/device_memory.h"
@@ -58,48 +59,53 @@ Status vector_blocks(const npu::KernelObject& object, int64_t margin, int32_t* b
   return {};
 }
 
-// What the launches of a call share.
-npu::Launch launch_of(const Plan& plan, const Execution& execution) {
-  npu::Launch launch;
-  launch.operation = "attention forward";
-  launch.cores = plan.cores;
-  launch.stream = execution.stream;
-  launch.device_args = reinterpret_cast<uint64_t>(execution.workspace);
-  return launch;
-}
+constexpr const char* kForward = "attention forward";
+constexpr const char* kCombine = "combine";
 
 // A launch of its own on the same stream: as a tail of the forward it would need a barrier of all
 // cores, and all of them resident at once.
 Status combine_splits(const npu::KernelObject& object, const ForwardProblem& problem,
-                      const Plan& plan, const Execution& execution) {
-  npu::Launch launch = launch_of(plan, execution);
-  uint64_t workspace = launch.device_args;
-  npu::CombineArgs args = npu::combine_args(problem, npu::split_args(problem, plan, workspace));
-  FA_RETURN_IF_ERROR(vector_blocks(object, problem.options.sm_margin, &launch.cores));
-  launch.kernel = npu::find_kernel(object, npu::KernelRole::kCombine, problem.out.dtype)->name;
-  launch.args = &args;
-  launch.args_bytes = sizeof(args);
-  launch.device_args = workspace + npu::kCombineArgs;
-  if (is_simulated(object)) {
-    launch.buffers = npu::forward_memory(problem, plan, execution.workspace, npu::Stage::kCombine);
-  }
-  return npu::launch(object, launch);
+                      const npu::ForwardArgs& forward, npu::Launch* launch) {
+  FA_RETURN_IF_ERROR(vector_blocks(object, problem.options.sm_margin, &launch->cores));
+  launch->kernel = npu::find_kernel(object, npu::KernelRole::kCombine, problem.out.dtype)->name;
+  launch->set_args(npu::combine_args(problem, forward.splits));
+  return {};
 }
 
 // A launch of its own before the attention, which then finds the new keys in the cache.
-Status append(const npu::KernelObject& object, const ForwardProblem& problem, const Plan& plan,
-              const Execution& execution, const npu::ForwardArgs& forward) {
-  npu::Launch launch = launch_of(plan, execution);
-  npu::AppendArgs args = npu::append_args(problem, forward);
-  FA_RETURN_IF_ERROR(vector_blocks(object, problem.options.sm_margin, &launch.cores));
-  launch.kernel = npu::find_kernel(object, npu::KernelRole::kAppend, problem.q_dtype)->name;
-  launch.args = &args;
-  launch.args_bytes = sizeof(args);
-  launch.device_args += npu::kAppendArgs;
-  if (is_simulated(object)) {
-    launch.buffers = npu::forward_memory(problem, plan, execution.workspace, npu::Stage::kAppend);
+Status append(const npu::KernelObject& object, const ForwardProblem& problem,
+              const npu::ForwardArgs& forward, npu::Launch* launch) {
+  FA_RETURN_IF_ERROR(vector_blocks(object, problem.options.sm_margin, &launch->cores));
+  launch->kernel = npu::find_kernel(object, npu::KernelRole::kAppend, problem.q_dtype)->name;
+  launch->set_args(npu::append_args(problem, forward));
+  return {};
+}
+
+// What a call starts, in this order.
+Status forward_launches(const npu::KernelObject& object, const ForwardProblem& problem,
+                        const Plan& plan, const Execution& execution,
+                        std::vector<npu::Launch>* launches) {
+  const auto workspace = reinterpret_cast<uint64_t>(execution.workspace);
+  const npu::ForwardArgs args = npu::forward_args(problem, plan, workspace);
+  const auto add = [&](npu::Stage stage) {
+    npu::Launch& launch = launches->emplace_back();
+    if (object.wants_buffers) {
+      launch.buffers = npu::forward_memory(problem, plan, execution.workspace, stage);
+    }
+    return &launch;
+  };
+  if (problem.k_new.data) {
+    FA_RETURN_IF_ERROR(append(object, problem, args, add(npu::Stage::kAppend)));
   }
-  return npu::launch(object, launch);
+  if (problem.geometry.q_rows * problem.geometry.q_tokens == 0) return {};
+  npu::Launch* attend = add(npu::Stage::kAttend);
+  attend->kernel = plan.kernel;
+  attend->cores = plan.cores;
+  attend->set_args(args);
+  if (plan.splits > 1) {
+    FA_RETURN_IF_ERROR(combine_splits(object, problem, args, add(npu::Stage::kCombine)));
+  }
+  return {};
 }
 
 Status run_npu_forward(const ForwardProblem& problem, const Plan& plan,
@@ -107,21 +113,10 @@ Status run_npu_forward(const ForwardProblem& problem, const Plan& plan,
   if (plan.cores == 0) return {};
   const npu::KernelObject* object = nullptr;
   FA_RETURN_IF_ERROR(npu::kernel_object(&object));
-  npu::Launch launch = launch_of(plan, execution);
-  npu::ForwardArgs args = npu::forward_args(problem, plan, launch.device_args);
-  if (problem.k_new.data) {
-    FA_RETURN_IF_ERROR(append(*object, problem, plan, execution, args));
-  }
-  const Geometry& g = problem.geometry;
-  if (g.q_rows * g.q_tokens == 0) return {};
-  launch.kernel = plan.kernel;
-  launch.args = &args;
-  launch.args_bytes = sizeof(args);
-  if (is_simulated(*object)) {
-    launch.buffers = npu::forward_memory(problem, plan, execution.workspace, npu::Stage::kAttend);
-  }
-  FA_RETURN_IF_ERROR(npu::launch(*object, launch));
-  return plan.splits > 1 ? combine_splits(*object, problem, plan, execution) : Status();
+  std::vector<npu::Launch> launches;
+  launches.reserve(3);
+  FA_RETURN_IF_ERROR(forward_launches(*object, problem, plan, execution, &launches));
+  return npu::launch(*object, kForward, std::move(launches), execution);
 }
 
 npu::TensorArg rows_arg(const TensorView& view, int first) {
@@ -157,19 +152,12 @@ Status run_npu_combine(const CombineCall& call, const Execution& execution) {
     return not_supported("out_partial: got value dim ", partial.size[4],
                          ", supported on NPUs: up to ", npu::kMaxCombinedDim);
   }
-  npu::CombineArgs args = combine_args(call);
   npu::Launch launch;
-  launch.operation = "combine";
   launch.kernel = npu::find_kernel(*object, npu::KernelRole::kCombine, call.out.dtype)->name;
   FA_RETURN_IF_ERROR(vector_blocks(*object, 0, &launch.cores));
-  launch.args = &args;
-  launch.args_bytes = sizeof(args);
-  launch.device_args = reinterpret_cast<uint64_t>(execution.workspace);
-  launch.stream = execution.stream;
-  if (is_simulated(*object)) {
-    launch.buffers = npu::combine_memory(call, execution.workspace, sizeof(args));
-  }
-  return npu::launch(*object, launch);
+  launch.set_args(combine_args(call));
+  if (object->wants_buffers) launch.buffers = npu::combine_memory(call);
+  return npu::launch(*object, kCombine, {std::move(launch)}, execution);
 }
 
 // As the plan of such a call chooses.
@@ -206,7 +194,6 @@ const Backend kNpuBackend = {
     nullptr,  // plan_backward
     nullptr,  // run_backward
     run_npu_combine,
-    sizeof(npu::CombineArgs),
     choose_npu_splits,
 };
 

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "fa/call.h"
+#include "fa/execution.h"
 #include "fa/plan.h"
 #include "fa/problem.h"
 #include "fa/status.h"
@@ -31,9 +32,7 @@ struct Backend {
   Status (*plan_backward)(const BackwardProblem& problem, Plan* plan);
   Status (*run_backward)(const BackwardProblem& problem, const Plan& plan,
                          const Execution& execution);
-  // combine() gets a checked call and a workspace of combine_workspace bytes.
   Status (*combine)(const CombineCall& call, const Execution& execution);
-  int64_t combine_workspace;
   // Of a plan made for many calls, where the caller leaves the number open.
   int32_t (*choose_splits)(const MetadataCall& call);
 };

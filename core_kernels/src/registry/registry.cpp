@@ -96,16 +96,10 @@ Status run_backward(const BackwardProblem& problem, const Plan& plan, const Exec
   return planned_backend(plan).run_backward(problem, plan, execution);
 }
 
-Status prepare_combine(const CombineCall& call, int64_t* workspace_bytes) {
-  const Backend* backend = nullptr;
-  FA_RETURN_IF_ERROR(pick_backend(call.out_partial.device, &backend));
-  *workspace_bytes = backend->combine_workspace;
-  return check_combine(call);
-}
-
 Status combine(const CombineCall& call, const Execution& execution) {
   const Backend* backend = nullptr;
   FA_RETURN_IF_ERROR(pick_backend(call.out_partial.device, &backend));
+  FA_RETURN_IF_ERROR(check_combine(call));
   return backend->combine(call, execution);
 }
 

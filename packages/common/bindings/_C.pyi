@@ -28,8 +28,8 @@ def set_exceptions(
 def set_npu_hooks(
     workspace: Callable[[Tensor, int], Tensor],  # nbytes on the device of a tensor, uint8
     current_stream: Callable[[Tensor], int],  # handle of its device's current stream
-    clear_status: Callable[[Tensor, int, int], None],  # zeroes bytes of a workspace: begin, count
-    read_status: Callable[[Tensor, int, int], bytes],  # the same bytes after the call has ended
+    clear_status: Callable[[Tensor, int], None],  # zeroes the first bytes of a workspace
+    read_status: Callable[[Tensor, int], bytes],  # the same bytes after the call has ended
 ) -> None:
     """Registers what calls of the NPU back end need from torch."""
 
@@ -38,6 +38,9 @@ def backends() -> list[tuple[str, str]]:
 
 def npu() -> list[tuple[str, str]]:
     """The kernels for NPUs in this build: toolchain, file and names, or why there are none."""
+
+def task_queue() -> str:
+    """The entry of torch_npu's task queue that launches go through, or why there is none."""
 
 def forward(
     q: Tensor,  # [B,Sq,Hq,D], or packed [Tq,Hq,D] with cu_seqlens_q; fp32|fp16|bf16|float8_e4m3fn

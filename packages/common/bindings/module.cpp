@@ -8,6 +8,7 @@
 #include "from_python.h"
 #include "layers.h"
 #include "status_to_exception.h"
+#include "task_queue.h"
 
 namespace py = pybind11;
 using fa::bindings::check;
@@ -44,12 +45,12 @@ struct Room {
     if (plan.workspace_bytes > 0) keep(allocate(plan.workspace_bytes));
   }
 
-  // For an NPU; `tensor`: any of the call, for its device.
+  // For the NPU back end; `tensor`: any of the call, for its device.
   Room(handle tensor, int64_t bytes) {
-    if (bytes == 0) return;
-    keep(py::handle(npu_hooks.workspace)(tensor, bytes));
+    if (bytes > 0) keep(py::handle(npu_hooks.workspace)(tensor, bytes));
     py::object stream = py::handle(npu_hooks.current_stream)(tensor);
     execution.stream = PyLong_AsVoidPtr(stream.ptr());
+    if (execution.stream) execution.queue = fa::bindings::task_queue();
   }
 
  private:
@@ -113,7 +114,7 @@ void forward(handle q, handle k, handle v, handle qv, handle out, handle lse, ha
   bool on_npu = plan.cores > 0;
   Room room = on_npu ? Room(q, plan.workspace_bytes) : Room(allocate, plan);
   if (plan.status_bytes > 0) {
-    py::handle(npu_hooks.clear_status)(room.workspace, plan.status_begin, plan.status_bytes);
+    py::handle(npu_hooks.clear_status)(room.workspace, plan.status_bytes);
   }
   fa::Status status;
   {
@@ -123,7 +124,7 @@ void forward(handle q, handle k, handle v, handle qv, handle out, handle lse, ha
   check(status);
   if (plan.status_bytes > 0) {
     py::handle read(npu_hooks.read_status);
-    std::string words = py::bytes(read(room.workspace, plan.status_begin, plan.status_bytes));
+    std::string words = py::bytes(read(room.workspace, plan.status_bytes));
     check(fa::device_status(plan, words.data()));
   }
   last_plan = plan;
@@ -186,9 +187,7 @@ void combine(handle out_partial, handle lse_partial, handle out, handle lse, int
   call.lse = view_of("lse", lse);
   call.api = static_cast<fa::Api>(api);
   call.threads = threads;
-  int64_t bytes = 0;
-  check(fa::prepare_combine(call, &bytes));
-  Room room(out_partial, bytes);
+  Room room(out_partial, 0);
   fa::Status status;
   {
     py::gil_scoped_release unlocked;
@@ -251,6 +250,7 @@ PYBIND11_MODULE(_C, m) {
   m.def("set_npu_hooks", &set_npu_hooks);
   m.def("backends", &fa::backend_states);
   m.def("npu", &fa::npu_report);
+  m.def("task_queue", &fa::bindings::task_queue_state);
   m.def("forward", &forward);
   m.def("backward", &backward);
   m.def("combine", &combine);

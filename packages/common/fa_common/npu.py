@@ -1,12 +1,15 @@
 """Operators on NPU tensors, and what the native core needs from torch for them.
 
 The operators are those of `cpu`: the core finds the back end by the device of q, and by the
-environment variable FLASH_ATTN_NPU_BACKEND for tensors in host memory.
+environment variable FLASH_ATTN_NPU_BACKEND for tensors in host memory. Kernels go to the current
+stream of torch_npu through its task queue, so they keep their place among its own operators.
+Nothing waits for the device.
 """
 
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -17,11 +20,32 @@ from . import cpu
 from .errors import BackendUnavailable
 from .wheel import native
 
+# Atlas A2 and A3: the chips that the kernels are written for.
+_SOC_PREFIXES = ("Ascend910B", "Ascend910_93")
+
 
 @functools.cache
 def _refusal() -> str:
     """Why this process has no back end for NPU tensors, or nothing."""
-    return dict(native.backends())["npu"]
+    why = dict(native.backends())["npu"]
+    if why:
+        return why
+    soc = str(_torch_npu().npu.get_device_name())
+    if not soc.startswith(_SOC_PREFIXES):
+        return f"this device is {soc}; kernels are for {' and '.join(_SOC_PREFIXES)}"
+    return ""
+
+
+def _torch_npu() -> Any:
+    """The module; whoever has an NPU tensor has imported it."""
+    return sys.modules["torch_npu"]
+
+
+@functools.cache
+def _device_functions() -> tuple[Callable[[], int], Callable[[int], tuple[int, int, int]]]:
+    """Current device; current stream of a device as (id, device, type). Neither waits."""
+    native_part = _torch_npu()._C
+    return native_part._npu_getDevice, native_part._npu_getCurrentStream
 
 
 def operator(name: str) -> Callable[..., Any]:
@@ -29,49 +53,61 @@ def operator(name: str) -> Callable[..., Any]:
     implementation: Callable[..., Any] = getattr(cpu, name)
 
     def call(*arguments: Any) -> Any:
+        device = arguments[0].device
+        if device.type != "npu":  # on the CPU, with others that are not
+            return implementation(*arguments)
         why = _refusal()
         if why:
             raise BackendUnavailable(f"{name}: got NPU tensors, expected CPU tensors ({why})")
-        return implementation(*arguments)
+        if device.index == _device_functions()[0]():
+            return implementation(*arguments)
+        with _torch_npu().npu.device(device):
+            return implementation(*arguments)
 
     return call
 
 
-# By device and stream: calls of one stream follow each other, so they share their memory.
-_workspaces: dict[tuple[torch.device, int], Tensor] = {}
+# Handles by stream id and device. torch_npu's own property gives a handle after its task queue has
+# run empty, which a call must not wait for; streams are never destroyed.
+_handles: dict[tuple[int, int], int] = {}
 
 
 def current_stream(tensor: Tensor) -> int:
     """Handle of the stream that work with `tensor` goes to; 0 in host memory, where it is done at
-    once. The way to torch_npu's streams is not there yet."""
+    once."""
     if tensor.is_cpu:
         return 0
-    raise BackendUnavailable(
-        f"attention: got tensors on {tensor.device}, expected CPU tensors "
-        "(this version has no way to the streams of torch_npu)"
-    )
+    stream, device, _ = _device_functions()[1](tensor.get_device())
+    handle = _handles.get((stream, device))
+    if handle is None or not _has_queue():
+        handle = int(_torch_npu().npu.current_stream(device).npu_stream)
+        _handles[stream, device] = handle
+    return handle
+
+
+@functools.cache
+def _has_queue() -> bool:
+    """Whether launches go through torch_npu's task queue; else each waits until it is empty."""
+    return not native.task_queue().startswith("none")
 
 
 def workspace(tensor: Tensor, nbytes: int) -> Tensor:
-    """Returns at least `nbytes` bytes on the device of `tensor`, kept for later calls."""
-    if tensor.is_cpu:  # simulated kernels of several threads must not share it
-        return torch.empty(nbytes, dtype=torch.uint8)
-    key = tensor.device, current_stream(tensor)
-    kept = _workspaces.get(key)
-    if kept is None or kept.numel() < nbytes:
-        kept = torch.empty(nbytes, dtype=torch.uint8, device=tensor.device)
-        _workspaces[key] = kept
-    return kept
+    """Returns `nbytes` bytes on the device of `tensor`.
+
+    They may be dropped when the call returns: torch's allocator gives memory to later work of the
+    same stream, or keeps it for the graph that is being captured.
+    """
+    return torch.empty(nbytes, dtype=torch.uint8, device=tensor.device)
 
 
-def clear_status(room: Tensor, begin: int, nbytes: int) -> None:
+def clear_status(room: Tensor, nbytes: int) -> None:
     """Zeroes what kernels write wrong values of index tensors to."""
-    room[begin : begin + nbytes].zero_()
+    room[:nbytes].zero_()
 
 
-def read_status(room: Tensor, begin: int, nbytes: int) -> bytes:
+def read_status(room: Tensor, nbytes: int) -> bytes:
     """Waits for the call and returns what it wrote there."""
-    return bytes(room[begin : begin + nbytes].cpu().tolist())
+    return bytes(room[:nbytes].cpu().tolist())
 
 
 native.set_npu_hooks(workspace, current_stream, clear_status, read_status)

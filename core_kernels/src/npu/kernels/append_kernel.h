@@ -170,8 +170,8 @@ class Append {
 };
 
 template <typename T>
-__aicore__ inline void append(GM_ADDR address) {
-  Append<T> work(read_args<AppendArgs>(address));
+__aicore__ inline void append(const AppendArgs& args) {
+  Append<T> work(args);
   work.run(AscendC::GetBlockIdx(), AscendC::GetBlockNum());
   work.drain();
 }

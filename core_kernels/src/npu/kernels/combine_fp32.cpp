@@ -1,3 +1,3 @@
 #include "npu/kernels/combine_kernel.h"
 
-FA_VECTOR_KERNEL(fa_combine_fp32, fa::npu::combine<float>);
+FA_VECTOR_KERNEL(fa_combine_fp32, CombineArgs, fa::npu::combine<float>);

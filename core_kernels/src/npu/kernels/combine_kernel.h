@@ -232,8 +232,7 @@ class Combine {
 
 // Blocks are dealt out to the vector cores in turn.
 template <typename T>
-__aicore__ inline void combine(GM_ADDR address) {
-  const CombineArgs args = read_args<CombineArgs>(address);
+__aicore__ inline void combine(const CombineArgs& args) {
   const SequenceTable sequences(args.q_lengths, 0, kWrongQueries);
   Combine<T> work(args);
   const int32_t rows = work.rows_per_block();

@@ -1,24 +1,10 @@
 #pragma once
 
-// What all entries share: arguments from GM, and registration.
+// What all entries share: registration. Each takes its argument struct by value, so that a launch
+// carries it along: nothing has to be copied to the device before.
 
 #include "kernel_operator.h"
-
-namespace fa::npu {
-
-template <typename Args>
-__aicore__ inline Args read_args(GM_ADDR address) {
-  AscendC::GlobalTensor<uint64_t> words;
-  words.SetGlobalBuffer(reinterpret_cast<__gm__ uint64_t*>(address));
-  Args args;
-  uint64_t* to = reinterpret_cast<uint64_t*>(&args);
-  for (uint64_t word = 0; word < sizeof(Args) / sizeof(uint64_t); ++word) {
-    to[word] = words.GetValue(word);
-  }
-  return args;
-}
-
-}  // namespace fa::npu
+#include "npu/kernel_args.h"
 
 // Under bisheng the launch names the entry; the simulator needs it registered. `kind`: kMix,
 // kVector
@@ -28,7 +14,7 @@ __aicore__ inline Args read_args(GM_ADDR address) {
 #define FA_REGISTER_KERNEL(name, kind) static_assert(true)
 #endif
 
-// An entry for vector cores: `function` takes the address of its arguments.
-#define FA_VECTOR_KERNEL(name, function)                                                  \
-  extern "C" __global__ __vector__ __aicore__ void name(GM_ADDR args) { function(args); } \
+// An entry for vector cores: `function` takes a struct of kernel_args.h.
+#define FA_VECTOR_KERNEL(name, Args, function)                                                  \
+  extern "C" __global__ __vector__ __aicore__ void name(fa::npu::Args args) { function(args); } \
   FA_REGISTER_KERNEL(name, kVector)

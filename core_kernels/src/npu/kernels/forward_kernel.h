@@ -13,8 +13,7 @@
 namespace fa::npu {
 
 template <typename Config>
-__aicore__ inline void forward(GM_ADDR address) {
-  const ForwardArgs args = read_args<ForwardArgs>(address);
+__aicore__ inline void forward(const ForwardArgs& args) {
   const int64_t core = AscendC::GetBlockIdx() / AscendC::GetSubBlockNum();
   Schedule schedule(args, Stack<Config>::kKeys, core, AscendC::GetBlockNum());
   if ASCEND_IS_AIC {
@@ -34,8 +33,8 @@ __aicore__ inline void forward(GM_ADDR address) {
 
 }  // namespace fa::npu
 
-#define FA_FORWARD_KERNEL(name, T, head_dim, value_dim, extras)                    \
-  extern "C" __global__ __mix__(1, 2) __aicore__ void name(GM_ADDR args) {         \
-    fa::npu::forward<fa::npu::KernelConfig<T, head_dim, value_dim, extras>>(args); \
-  }                                                                                \
+#define FA_FORWARD_KERNEL(name, T, head_dim, value_dim, extras)                         \
+  extern "C" __global__ __mix__(1, 2) __aicore__ void name(fa::npu::ForwardArgs args) { \
+    fa::npu::forward<fa::npu::KernelConfig<T, head_dim, value_dim, extras>>(args);      \
+  }                                                                                     \
   FA_REGISTER_KERNEL(name, kMix)

@@ -1,5 +1,6 @@
-// The kernel object of the toolchain `simulator`: kernels run on the host, to their end, before a
-// launch returns.
+// The kernel object of the toolchain `simulator`: kernels run on the host. Without a stream a
+// launch runs to its end before it returns; with one it becomes a task of a simulated device's
+// stream.
 
 #include <dlfcn.h>
 
@@ -14,6 +15,7 @@
 #include "npu/kernel_args.h"
 #include "npu/kernel_object.h"
 #include "npu/object/kernel_table.h"
+#include "npu/object/sim_runtime.h"
 
 namespace fa::npu {
 namespace {
@@ -56,29 +58,78 @@ void load_once() {
   static_cast<void>(loaded);
 }
 
-void run(const LaunchRequest& request, std::vector<ascsim::Report>* reports) {
-  load_once();
-  void* const args = reinterpret_cast<void*>(request.device_args);
-  std::memcpy(args, request.args, static_cast<size_t>(request.args_bytes));
+std::vector<ascsim::GmDeclaration> declarations(const DeviceBuffer* buffers, int32_t count) {
   // For the test that a report arrives: the kernel must not know this buffer.
   const char* hidden = std::getenv("FLASH_ATTN_NPU_SIM_HIDE");
-  std::vector<ascsim::GmDeclaration> buffers;
-  for (int32_t i = 0; i < request.buffer_count; ++i) {
-    const DeviceBuffer& b = request.buffers[i];
-    if (hidden && std::strcmp(hidden, b.name) == 0) continue;
-    buffers.push_back({b.name, reinterpret_cast<const void*>(b.address), b.bytes, b.defined != 0});
+  std::vector<ascsim::GmDeclaration> known;
+  for (const DeviceBuffer* b = buffers; b < buffers + count; ++b) {
+    if (hidden && std::strcmp(hidden, b->name) == 0) continue;
+    known.push_back(
+        {b->name, reinterpret_cast<const void*>(b->address), b->bytes, b->defined != 0});
   }
-  *reports = ascsim::run(request.kernel, request.cores, {&request.device_args}, buffers, options())
-                 .reports;
+  return known;
+}
+
+// Runs a kernel to its end; what the checks found, a line each.
+std::string run(const char* kernel, int32_t cores, const void* args,
+                const std::vector<ascsim::GmDeclaration>& buffers) {
+  std::string text;
+  const ascsim::RunResult result = ascsim::run(kernel, cores, {args}, buffers, options());
+  for (const ascsim::Report& report : result.reports) text += ascsim::to_text(report) + "\n";
+  return text;
+}
+
+// A launch that waits in a stream, as bytes: this, the arguments, the buffers.
+struct Waiting {
+  const char* kernel;  // of the kernel table
+  int64_t args_bytes;
+  int32_t cores;
+  int32_t buffer_count;
+};
+
+int run_waiting(void* bytes) {
+  const char* at = static_cast<const char*>(bytes);
+  Waiting waiting;
+  std::memcpy(&waiting, at, sizeof(waiting));
+  at += sizeof(waiting);
+  const auto* buffers = reinterpret_cast<const DeviceBuffer*>(at + waiting.args_bytes);
+  const std::string found =
+      run(waiting.kernel, waiting.cores, at, declarations(buffers, waiting.buffer_count));
+  if (!found.empty()) throw std::runtime_error(found);
+  return 0;
+}
+
+const char* lasting_name(const char* kernel) {
+  const KernelTable table = kernel_table();
+  for (const KernelEntry* e = table.entries; e < table.entries + table.count; ++e) {
+    if (std::strcmp(e->name, kernel) == 0) return e->name;
+  }
+  throw std::runtime_error(std::string("no kernel is called ") + kernel);
+}
+
+void enqueue(const LaunchRequest& request) {
+  static_assert(sizeof(Waiting) % alignof(DeviceBuffer) == 0);
+  const Waiting waiting = {lasting_name(request.kernel), request.args_bytes, request.cores,
+                           request.buffer_count};
+  std::string bytes(reinterpret_cast<const char*>(&waiting), sizeof(waiting));
+  bytes.append(static_cast<const char*>(request.args), static_cast<size_t>(request.args_bytes));
+  bytes.append(reinterpret_cast<const char*>(request.buffers),
+               sizeof(DeviceBuffer) * static_cast<size_t>(request.buffer_count));
+  const std::string name = std::string(request.operation) + ", kernel " + request.kernel;
+  submit(request.stream, name.c_str(), run_waiting, bytes.data(), bytes.size());
 }
 
 LaunchOutcome attempt(const LaunchRequest& request, std::string* message) {
   try {
-    std::vector<ascsim::Report> reports;
-    run(request, &reports);
-    if (reports.empty()) return LaunchOutcome::kLaunched;
-    for (const ascsim::Report& report : reports) *message += ascsim::to_text(report) + "\n";
-    return LaunchOutcome::kKernelDefect;
+    load_once();
+    if (request.stream) {
+      options();  // wrong settings are errors of the call
+      enqueue(request);
+      return LaunchOutcome::kLaunched;
+    }
+    *message = run(request.kernel, request.cores, request.args,
+                   declarations(request.buffers, request.buffer_count));
+    return message->empty() ? LaunchOutcome::kLaunched : LaunchOutcome::kKernelDefect;
   } catch (const InvalidSetting& error) {
     *message = error.what();
     return LaunchOutcome::kInvalid;
@@ -88,7 +139,7 @@ LaunchOutcome attempt(const LaunchRequest& request, std::string* message) {
   }
 }
 
-int32_t cores() { return ascsim::Soc::kMaxCores; }
+int32_t cores() { return device_cores(ascsim::Soc::kMaxCores); }
 
 LaunchOutcome launch(const LaunchRequest* request, char* message, int64_t message_bytes) {
   std::string text;
@@ -108,7 +159,7 @@ fa_npu_kernel_object() {
   using namespace fa::npu;
   static const KernelTable table = kernel_table();
   static const KernelObject object = {
-      kKernelObjectAbi, sizeof(ForwardArgs), "simulator", table.entries, table.count, 0, cores,
+      kKernelObjectAbi, sizeof(ForwardArgs), "simulator", table.entries, table.count, 1, cores,
       launch,
   };
   return &object;
