@@ -116,7 +116,7 @@ class BackwardTask {
     for (int64_t row = 0; row < rows && !skip; row += strip_) {
       int count = static_cast<int>(std::min<int64_t>(strip_, rows - row));
       describe_rows(geometry_, entry_index_, group_, row, count, strip_, &block_);
-      StripRange range = strip_range(block_, 0, strip_, key, keys);
+      StripRange range = strip_range(block_, 0, key, keys);
       if (range.keys > 0) run_strip(row, key, range);
     }
     store_tile(key, keys);
@@ -167,7 +167,7 @@ class BackwardTask {
   void probabilities(int32_t key, const StripRange& range) {
     const uint32_t* keep = nullptr;
     if (geometry_.dropout.p > 0) {
-      fill_keep(geometry_, entry_index_, block_, 0, strip_, key, range.keys, buffers_.keep);
+      fill_keep(geometry_, entry_index_, block_, 0, key, range.keys, buffers_.keep);
       keep = buffers_.keep;
     }
     bool alibi = geometry_.alibi.data != nullptr;

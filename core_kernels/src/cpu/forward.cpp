@@ -11,17 +11,15 @@
 
 #include "cpu/append.h"
 #include "cpu/combine.h"
+#include "cpu/forward_tiles.h"
 #include "cpu/isa_table.h"
 #include "cpu/parallel.h"
-#include "cpu/scratch.h"
-#include "cpu/tile_io.h"
 #include "plan/task_list.h"
 
 namespace fa::cpu {
 namespace {
 
 constexpr double kLn2 = 0.6931471805599453;
-constexpr float kLog2E = 1.4426950408889634f;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 // Where a task's results go: the outputs, or the partials of one split.
@@ -31,90 +29,68 @@ struct Target {
   float empty_lse;
 };
 
-// Buffers of one task.
-struct TaskBuffers {
-  float* q;   // strips of [D][strip]
-  float* qv;  // strips of [Dv][strip]
-  float* o;   // strips of [Dv][strip]
-  float* m;   // [rows]
-  float* l;
-  float* k;        // [kTileKv][D]
-  float* v;        // [kTileKv][Dv]
-  float* s;        // [kTileKv][strip]
-  uint32_t* keep;  // [kTileKv]
-};
-
+// One task, by the products of `Tiles` (forward_tiles.h).
+template <typename Tiles>
 class ForwardTask {
  public:
   ForwardTask(const ForwardProblem& problem, const TokenView& queries, const Plan& plan,
               const Microkernels& isa, const Task& task)
-      : problem_(problem),
-        queries_(queries),
-        geometry_(problem.geometry),
-        isa_(isa),
+      : geometry_(problem.geometry),
         task_(task),
-        entry_(geometry_.entries[static_cast<size_t>(task.entry)]),
-        splits_(plan.splits) {
-    int size = plan.pack_gqa ? geometry_.group : 1;
-    group_ = {size, plan.pack_gqa ? task.head : task.head / geometry_.group,
-              plan.pack_gqa ? task.head * size : task.head};
-    describe_rows(geometry_, task.entry, group_, task.row_begin, task.rows, isa.strip, &block_);
+        splits_(plan.splits),
+        rows_{problem, queries, isa, geometry_.entries[static_cast<size_t>(task.entry)], {}, {}},
+        block_(rows_.block),
+        tiles_(describe(plan)) {
     take_buffers();
   }
 
   void run(const Target& target) {
-    load_queries();
+    tiles_.load_queries();
     int32_t begin, end;
     key_range(&begin, &end);
-    for (int32_t key = begin / kTileKv * kTileKv; key < end; key += kTileKv) {
-      int32_t first = std::max(key, begin);
-      if (FA_MUTATE("drop_tile", false, key > begin && key + kTileKv >= end)) continue;
-      attend_tile(first, std::min(end, key + kTileKv) - first);
+    for (int32_t tile = begin / kTileKv * kTileKv; tile < end; tile += kTileKv) {
+      if (FA_MUTATE("drop_tile", false, tile > begin && tile + kTileKv >= end)) continue;
+      load_tile(std::max(tile, begin), std::min(end, tile + kTileKv));
+      for (int x = 0; x < block_.strips; ++x) attend(x);
     }
-    if (problem_.probs.defined) write_probs(begin, end);
+    if (rows_.problem.probs.defined) write_probs(begin, end);
     for (int x = 0; x < block_.strips; ++x) finish_strip(x, target);
   }
 
  private:
-  void take_buffers() {
-    int64_t rows = int64_t{block_.strips} * isa_.strip;
-    int64_t d = geometry_.head_dim, dv = geometry_.value_dim;
-    Scratch& scratch = local_scratch();
-    int64_t floats = rows * (d + 2 * dv + 2) + kTileKv * (d + dv + isa_.strip + 1);
-    scratch.reset(floats * 4 + 16 * 64);
-    buffers_.q = scratch.take<float>(rows * d);
-    buffers_.qv = scratch.take<float>(rows * dv);
-    buffers_.o = scratch.take<float>(rows * dv);
-    buffers_.m = scratch.take<float>(rows);
-    buffers_.l = scratch.take<float>(rows);
-    buffers_.k = scratch.take<float>(kTileKv * d);
-    buffers_.v = scratch.take<float>(kTileKv * dv);
-    buffers_.s = scratch.take<float>(int64_t{kTileKv} * isa_.strip);
-    buffers_.keep = scratch.take<uint32_t>(kTileKv);
-    std::memset(buffers_.o, 0, sizeof(float) * static_cast<size_t>(rows * dv));
-    for (int64_t r = 0; r < rows; ++r) {
-      buffers_.m[r] = -kInfinity;
-      buffers_.l[r] = 0;
-    }
+  const TaskRows& describe(const Plan& plan) {
+    int size = plan.pack_gqa ? geometry_.group : 1;
+    rows_.group = {size, plan.pack_gqa ? task_.head : task_.head / geometry_.group,
+                   plan.pack_gqa ? task_.head * size : task_.head};
+    describe_rows(geometry_, task_.entry, rows_.group, task_.row_begin, task_.rows,
+                  Tiles::strip(rows_.isa), &rows_.block);
+    return rows_;
   }
 
-  float* q_strip(int x) { return buffers_.q + int64_t{x} * geometry_.head_dim * isa_.strip; }
-  float* qv_strip(int x) { return buffers_.qv + int64_t{x} * geometry_.value_dim * isa_.strip; }
-  float* o_strip(int x) { return buffers_.o + int64_t{x} * geometry_.value_dim * isa_.strip; }
+  void take_buffers() {
+    int64_t rows = int64_t{block_.strips} * block_.strip, dv = geometry_.value_dim;
+    Scratch& scratch = local_scratch();
+    scratch.reset(tiles_.bytes() + Scratch::bytes<float>(rows * dv) +
+                  2 * Scratch::bytes<float>(rows) + Scratch::bytes<uint32_t>(kTileKv));
+    tiles_.take(&scratch);
+    o_ = scratch.take<float>(rows * dv);
+    m_ = scratch.take<float>(rows);
+    l_ = scratch.take<float>(rows);
+    keep_ = scratch.take<uint32_t>(kTileKv);
+    std::fill(o_, o_ + rows * dv, 0.0f);
+    std::fill(m_, m_ + rows, -kInfinity);
+    std::fill(l_, l_ + rows, 0.0f);
+  }
 
-  void load_queries() {
-    for (int x = 0; x < block_.strips; ++x) {
-      load_strip(isa_, queries_, entry_, block_, x, geometry_.head_dim, q_strip(x));
-      if (problem_.qv.data) {
-        load_strip(isa_, problem_.qv, entry_, block_, x, geometry_.value_dim, qv_strip(x));
-      }
-    }
+  StripState state(int x) {
+    int64_t first = int64_t{x} * block_.strip;
+    return {m_ + first, l_ + first, o_ + first * geometry_.value_dim};
   }
 
   // Keys of this split that some row sees. Splits cut the entry's tiles evenly, whatever the rows
   // see, so that a row's result does not depend on the rows beside it.
   void key_range(int32_t* begin, int32_t* end) const {
-    int64_t tiles = (int64_t{entry_.kv_len} + kTileKv - 1) / kTileKv;
+    int64_t tiles = (int64_t{rows_.entry.kv_len} + kTileKv - 1) / kTileKv;
     int64_t per_split = (tiles + splits_ - 1) / splits_;
     int64_t split_begin = task_.split * per_split * kTileKv;
     int64_t split_end = split_begin + per_split * kTileKv;
@@ -122,39 +98,28 @@ class ForwardTask {
     *end = static_cast<int32_t>(std::min<int64_t>(block_.end_key, split_end));
   }
 
-  void load_keys(int32_t key, int keys) {
-    load_kv_tile(isa_, problem_.k, problem_.paged, entry_, group_.kv_head, key, keys,
-                 geometry_.head_dim, buffers_.k);
-  }
-
-  void load_values(int32_t key, int keys) {
-    load_kv_tile(isa_, problem_.v, problem_.paged, entry_, group_.kv_head, key, keys,
-                 geometry_.value_dim, buffers_.v);
-  }
-
-  // s = k . q (+ v . qv) for one strip.
-  void scores(int x, int keys) {
-    int strip = isa_.strip, d = geometry_.head_dim, dv = geometry_.value_dim;
-    isa_.gemm({buffers_.s, strip, 0, buffers_.k, d, 1, q_strip(x), strip, 0, keys, d, 1, false});
-    if (problem_.qv.data) {
-      isa_.gemm(
-          {buffers_.s, strip, 0, buffers_.v, dv, 1, qv_strip(x), strip, 0, keys, dv, 1, true});
-    }
+  // Keys and values [begin, end), which are in one tile.
+  void load_tile(int32_t begin, int32_t end) {
+    key_ = Tiles::tile_begin(begin);
+    keys_ = end - key_;
+    tiles_.load(key_, keys_, begin - key_);
   }
 
   float scale() const {
+    const ForwardProblem& problem = rows_.problem;
     float scale = geometry_.scale;
-    if (problem_.q_descale.data) scale *= problem_.q_descale.at(task_.entry, group_.kv_head);
-    if (problem_.k_descale.data) scale *= problem_.k_descale.at(task_.entry, group_.kv_head);
+    if (problem.q_descale.data) scale *= problem.q_descale.at(task_.entry, rows_.group.kv_head);
+    if (problem.k_descale.data) scale *= problem.k_descale.at(task_.entry, rows_.group.kv_head);
     return scale;
   }
 
-  Scores score_step(int x, int32_t key, const StripRange& range) {
-    int first = x * isa_.strip;
+  // Raw products of strip x with the loaded tile, and what makes scores of them.
+  Scores multiply_keys(int x, const StripRange& range) {
+    int first = x * block_.strip;
     bool alibi = geometry_.alibi.data != nullptr;
-    return {buffers_.s,
+    return {tiles_.multiply_keys(x, range.keys),
             range.keys,
-            key,
+            key_,
             block_.lo + first,
             block_.hi + first,
             range.edge,
@@ -164,72 +129,64 @@ class ForwardTask {
             alibi ? block_.diagonal + first : nullptr};
   }
 
-  void attend_tile(int32_t key, int keys) {
-    load_keys(key, keys);
-    load_values(key, keys);
-    int strip = isa_.strip, dv = geometry_.value_dim;
-    for (int x = 0; x < block_.strips; ++x) {
-      StripRange range = strip_range(block_, x, strip, key, keys);
-      if (range.keys == 0) continue;
-      scores(x, range.keys);
-      isa_.softmax_step({score_step(x, key, range), buffers_.m + x * strip, buffers_.l + x * strip,
-                         o_strip(x), dv});
-      if (geometry_.dropout.p > 0) {
-        fill_keep(geometry_, task_.entry, block_, x, strip, key, range.keys, buffers_.keep);
-        isa_.apply_keep(buffers_.s, range.keys, buffers_.keep, keep_scale());
-      }
-      // o[i][row] += sum over keys of v[key][i] * p[key][row]
-      isa_.gemm(
-          {o_strip(x), strip, 0, buffers_.v, 1, dv, buffers_.s, strip, 0, dv, range.keys, 1, true});
-    }
+  void fill_keep_bits(int x, int keys) {
+    fill_keep(geometry_, task_.entry, block_, x, key_, keys, keep_);
   }
 
-  float keep_scale() const { return static_cast<float>(1.0 / (1.0 - geometry_.dropout.p)); }
+  void attend(int x) {
+    StripRange range = strip_range(block_, x, key_, keys_);
+    if (range.keys == 0) return;
+    Scores scores = multiply_keys(x, range);
+    Keep keep;
+    if (geometry_.dropout.p > 0) {
+      fill_keep_bits(x, range.keys);
+      keep = {keep_, static_cast<float>(1.0 / (1.0 - geometry_.dropout.p))};
+    }
+    tiles_.attend(scores, keep, state(x));
+  }
 
   // S_dmask: exp(score - row maximum), negative where dropped.
   void write_probs(int32_t begin, int32_t end) {
-    int strip = isa_.strip;
-    for (int32_t key = begin; key < end; key += kTileKv) {
-      int keys = std::min(kTileKv, end - key);
-      load_keys(key, keys);
-      load_values(key, keys);
+    for (int32_t key = begin; key < end; key = key_ + keys_) {
+      load_tile(key, std::min(end, key / kTileKv * kTileKv + kTileKv));
       for (int x = 0; x < block_.strips; ++x) {
-        StripRange range = strip_range(block_, x, strip, key, keys);
+        StripRange range = strip_range(block_, x, key_, keys_);
         if (range.keys == 0) continue;
-        scores(x, range.keys);
-        isa_.probs_step({score_step(x, key, range), buffers_.m + x * strip});
-        fill_keep(geometry_, task_.entry, block_, x, strip, key, range.keys, buffers_.keep);
-        store_probs(x, key, range.keys);
+        Scores scores = multiply_keys(x, range);
+        tiles_.probabilities({scores, state(x).m});
+        fill_keep_bits(x, range.keys);
+        store_probs(x, scores.s, range.keys);
       }
     }
   }
 
-  void store_probs(int x, int32_t key, int keys) {
-    const TensorView& probs = problem_.probs;
-    int strip = isa_.strip;
+  void store_probs(int x, const float* s, int keys) {
+    const TensorView& probs = rows_.problem.probs;
+    int strip = block_.strip;
     float row[kTileKv];
     for (int r = 0; r < std::min(strip, block_.rows - x * strip); ++r) {
       PackedRow id = block_.id[x * strip + r];
       for (int j = 0; j < keys; ++j) {
-        float p = buffers_.s[j * strip + r];
-        row[j] = (buffers_.keep[j] >> r) & 1u ? p : -p;
+        float p = s[j * strip + r];
+        row[j] = (keep_[j] >> r) & 1u ? p : -p;
       }
       int64_t at = task_.entry * probs.stride[0] + id.q_head * probs.stride[1] +
-                   id.q_index * probs.stride[2] + key;
-      isa_.store_row(row, probs.dtype, keys,
-                     static_cast<char*>(probs.data) + at * dtype_size(probs.dtype));
+                   id.q_index * probs.stride[2] + key_;
+      rows_.isa.store_row(row, probs.dtype, keys,
+                          static_cast<char*>(probs.data) + at * dtype_size(probs.dtype));
     }
   }
 
   // Normalises, adds the sink, and stores output and LSE of one strip.
   void finish_strip(int x, const Target& target) {
-    int strip = isa_.strip, first = x * strip;
-    float v_descale =
-        problem_.v_descale.data ? problem_.v_descale.at(task_.entry, group_.kv_head) : 1.0f;
+    int strip = block_.strip, first = x * strip;
+    const HeadValues& descale = rows_.problem.v_descale;
+    float v_descale = descale.data ? descale.at(task_.entry, rows_.group.kv_head) : 1.0f;
+    const BatchEntry& entry = rows_.entry;
     float factor[kMaxStrip] = {};
     for (int r = 0; r < std::min(strip, block_.rows - first); ++r) {
       PackedRow id = block_.id[first + r];
-      double m = buffers_.m[first + r], l = buffers_.l[first + r];
+      double m = m_[first + r], l = l_[first + r];
       double rescale = 1;
       bool empty = m == -kInfinity;
       if (!geometry_.sink.empty() && task_.split == 0) {
@@ -247,21 +204,22 @@ class ForwardTask {
       if (!empty && geometry_.alibi_by_column) {
         lse += double(block_.slope[first + r]) * block_.diagonal[first + r];
       }
-      target.lse.at(entry_.q_row, entry_.q_begin + id.q_index, id.q_head) = static_cast<float>(lse);
+      target.lse.at(entry.q_row, entry.q_begin + id.q_index, id.q_head) = static_cast<float>(lse);
     }
-    store_strip(isa_, o_strip(x), factor, target.out, entry_, block_, x, geometry_.value_dim);
+    store_strip(rows_.isa, state(x).o, factor, target.out, entry, block_, x, geometry_.value_dim);
   }
 
-  const ForwardProblem& problem_;
-  const TokenView& queries_;  // of the problem, or rotated
   const Geometry& geometry_;
-  const Microkernels& isa_;
   const Task task_;
-  const BatchEntry& entry_;
   const int32_t splits_;
-  HeadGroup group_;
-  RowBlock block_;
-  TaskBuffers buffers_;
+  TaskRows rows_;
+  const RowBlock& block_;
+  Tiles tiles_;
+  float* o_;  // strips of [Dv][strip]
+  float* m_;  // [rows]
+  float* l_;
+  uint32_t* keep_;              // [kTileKv]
+  int32_t key_ = 0, keys_ = 0;  // of the loaded tile
 };
 
 // Partials as [splits, rows of q, Hq, tokens, Dv], in the workspace or where the caller asked.
@@ -344,7 +302,11 @@ void run_forward(const ForwardProblem& problem, const Plan& plan, void* workspac
       target.out.data += task.split * combine.out_split_stride * 4;
       target.lse.data += task.split * combine.lse_split_stride;
     }
-    ForwardTask(problem, queries, plan, isa, task).run(target);
+    if (isa.pairs && PairTiles::take_dtypes(problem)) {
+      ForwardTask<PairTiles>(problem, queries, plan, isa, task).run(target);
+    } else {
+      ForwardTask<Fp32Tiles>(problem, queries, plan, isa, task).run(target);
+    }
   });
   if (split) run_combine(combine, isa, plan.threads);
 }

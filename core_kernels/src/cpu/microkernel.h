@@ -2,8 +2,9 @@
 
 // Contract between the algorithms (baseline flags) and the ISA units. A strip is `strip` packed
 // rows; per-strip data is stored with the rows as the fastest dimension, so that every vector lane
-// is one row and no kernel reduces across lanes. All arithmetic is fp32. Strip buffers are 64-byte
-// aligned. Results of a row never depend on its neighbours in the strip.
+// is one row and no kernel reduces across lanes. All arithmetic is fp32, but for the products of
+// bf16 pairs. Strip buffers are 64-byte aligned. Results of a row never depend on its neighbours in
+// the strip.
 
 #include <cstdint>
 
@@ -69,6 +70,45 @@ struct BackwardStep {
   float keep_scale;
 };
 
+// ---- products of bf16 pairs
+// ----------------------------------------------------------------------
+
+// A pair is two bf16 values in 32 bits, the first one low: neighbours along the summed dimension.
+// c[i][x] (+)= sum over k of a(i, k) * b(k, x), for one strip of rows x; products are exact, sums
+// fp32. With an odd k the second half of the last pairs is ignored, whatever it holds.
+struct PairGemm {
+  float* c;           // [m][strip]
+  const uint32_t* a;  // pair p of a(i, .) at a + i * a_i + p * a_pair
+  int64_t a_i;
+  int64_t a_pair;
+  const uint32_t* b;  // [pairs][strip]
+  int m;
+  int k;                // values, not pairs
+  const float* factor;  // [strip] of what c holds, which is added; null: c is overwritten
+};
+
+// One step of the online softmax: m and l are updated, from probabilities in fp32. p becomes these,
+// after dropout and rounded to bf16, in pairs of keys; alpha what o has to be multiplied by.
+struct PairSoftmaxStep {
+  Scores scores;
+  float* m;              // [strip] running maximum, log2 domain, -inf at first
+  float* l;              // [strip] running sum
+  float* alpha;          // [strip]
+  const uint32_t* keep;  // [keys] bit per row, or null
+  float keep_scale;
+  uint32_t* p;  // [pairs of keys][strip], may be scores.s
+};
+
+// The forward of bf16 tensors on a unit with dot products of bf16 pairs.
+struct PairKernels {
+  int strip;
+  void (*gemm)(const PairGemm& gemm);
+  void (*softmax_step)(const PairSoftmaxStep& step);
+  void (*probs_step)(const ProbsStep& step);
+  // target[i] = pair of first[i] and second[i], which are bf16.
+  void (*pair_rows)(const uint16_t* first, const uint16_t* second, int n, uint32_t* target);
+};
+
 struct Microkernels {
   const char* name;
   int strip;
@@ -80,6 +120,7 @@ struct Microkernels {
   void (*backward_step)(const BackwardStep& step);
   // s[key][row] *= keep bit ? keep_scale : 0
   void (*apply_keep)(float* s, int keys, const uint32_t* keep, float keep_scale);
+  const PairKernels* pairs;  // null without dot products of bf16
 };
 
 namespace portable {
@@ -91,8 +132,12 @@ extern const Microkernels kMicrokernels;
 namespace avx512 {
 extern const Microkernels kMicrokernels;
 }
+namespace avx512bf16 {  // all else is that of avx512
+extern const PairKernels kPairKernels;
+}
 namespace wide {  // test builds only
 extern const Microkernels kMicrokernels;
-}
+extern const PairKernels kPairKernels;
+}  // namespace wide
 
 }  // namespace fa::cpu

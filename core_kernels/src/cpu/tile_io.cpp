@@ -12,8 +12,8 @@ namespace {
 
 constexpr int kMaxDim = 512;
 
-int rows_in_strip(const RowBlock& block, int strip_index, int strip) {
-  return std::min(strip, block.rows - strip_index * strip);
+int rows_in_strip(const RowBlock& block, int strip_index) {
+  return std::min(block.strip, block.rows - strip_index * block.strip);
 }
 
 }  // namespace
@@ -24,6 +24,7 @@ void describe_rows(const Geometry& geometry, int32_t entry_index, const HeadGrou
   KvRangeMask mask = {geometry.mask.window_left, geometry.mask.window_right,
                       geometry.mask.attention_chunk};
   block->rows = rows;
+  block->strip = strip;
   block->strips = (rows + strip - 1) / strip;
   block->first_key = entry.kv_len;
   block->end_key = 0;
@@ -48,12 +49,11 @@ void describe_rows(const Geometry& geometry, int32_t entry_index, const HeadGrou
   }
 }
 
-StripRange strip_range(const RowBlock& block, int strip_index, int strip, int32_t key_begin,
-                       int keys) {
-  int first = strip_index * strip;
+StripRange strip_range(const RowBlock& block, int strip_index, int32_t key_begin, int keys) {
+  int first = strip_index * block.strip;
   int32_t key_end = key_begin + keys;
   int32_t min_lo = key_end, max_lo = 0, min_hi = key_end, max_hi = 0;
-  for (int r = first; r < first + rows_in_strip(block, strip_index, strip); ++r) {
+  for (int r = first; r < first + rows_in_strip(block, strip_index); ++r) {
     if (block.lo[r] < block.hi[r]) {
       min_lo = std::min(min_lo, block.lo[r]);
       max_hi = std::max(max_hi, block.hi[r]);
@@ -68,22 +68,27 @@ StripRange strip_range(const RowBlock& block, int strip_index, int strip, int32_
   return range;
 }
 
-void load_kv_tile(const Microkernels& isa, const TokenView& view, const PagedLayout& paged,
-                  const BatchEntry& entry, int32_t kv_head, int32_t key_begin, int keys, int dim,
-                  float* target) {
+void kv_rows(const TokenView& view, const PagedLayout& paged, const BatchEntry& entry,
+             int32_t kv_head, int32_t key_begin, int keys, const char** rows) {
   int64_t token = entry.kv_begin + key_begin;
   PageMap pages = {paged.page_table ? paged.page_table + entry.kv_row * paged.row_stride : nullptr,
                    paged.page_size};
+  int64_t pitch = view.token_stride * dtype_size(view.dtype);
   for (int done = 0; done < keys;) {
     PageRun run = {entry.kv_row, token + done, keys - done};
     if (paged.page_table) run = pages.run(token + done, keys - done);
     const char* source = view.at(run.page, run.slot, kv_head);
-    int64_t pitch = view.token_stride * dtype_size(view.dtype);
-    for (int64_t i = 0; i < run.count; ++i) {
-      isa.load_row(source + i * pitch, view.dtype, dim, target + (done + i) * dim);
-    }
+    for (int64_t i = 0; i < run.count; ++i) rows[done + i] = source + i * pitch;
     done += static_cast<int>(run.count);
   }
+}
+
+void load_kv_tile(const Microkernels& isa, const TokenView& view, const PagedLayout& paged,
+                  const BatchEntry& entry, int32_t kv_head, int32_t key_begin, int keys, int dim,
+                  float* target) {
+  const char* rows[kTileKv];
+  kv_rows(view, paged, entry, kv_head, key_begin, keys, rows);
+  for (int j = 0; j < keys; ++j) isa.load_row(rows[j], view.dtype, dim, target + j * dim);
 }
 
 static const char* row_address(const TokenView& view, const BatchEntry& entry, PackedRow id) {
@@ -92,8 +97,8 @@ static const char* row_address(const TokenView& view, const BatchEntry& entry, P
 
 void load_strip(const Microkernels& isa, const TokenView& view, const BatchEntry& entry,
                 const RowBlock& block, int strip_index, int dim, float* target) {
-  int strip = isa.strip;
-  int rows = rows_in_strip(block, strip_index, strip);
+  int strip = block.strip;
+  int rows = rows_in_strip(block, strip_index);
   float row[kMaxDim];
   if (rows < strip) std::memset(target, 0, sizeof(float) * static_cast<size_t>(dim * strip));
   for (int r = 0; r < rows; ++r) {
@@ -103,12 +108,25 @@ void load_strip(const Microkernels& isa, const TokenView& view, const BatchEntry
   }
 }
 
+void load_pair_strip(const TokenView& view, const BatchEntry& entry, const RowBlock& block,
+                     int strip_index, int dim, uint32_t* target) {
+  int strip = block.strip, pairs = (dim + 1) / 2;
+  size_t bytes = sizeof(uint16_t) * static_cast<size_t>(dim);
+  uint32_t row[kMaxDim / 2];
+  row[pairs - 1] = 0;  // the second half of an odd dim's last pair
+  std::memset(target, 0, sizeof(uint32_t) * static_cast<size_t>(pairs * strip));
+  for (int r = 0; r < rows_in_strip(block, strip_index); ++r) {
+    std::memcpy(row, row_address(view, entry, block.id[strip_index * strip + r]), bytes);
+    for (int i = 0; i < pairs; ++i) target[i * strip + r] = row[i];
+  }
+}
+
 void load_strip_rows(const Microkernels& isa, const TokenView& view, const BatchEntry& entry,
                      const RowBlock& block, int strip_index, int dim, int pitch, float* target) {
-  int rows = rows_in_strip(block, strip_index, isa.strip);
-  std::memset(target, 0, sizeof(float) * static_cast<size_t>(isa.strip * pitch));
+  int rows = rows_in_strip(block, strip_index);
+  std::memset(target, 0, sizeof(float) * static_cast<size_t>(block.strip * pitch));
   for (int r = 0; r < rows; ++r) {
-    PackedRow id = block.id[strip_index * isa.strip + r];
+    PackedRow id = block.id[strip_index * block.strip + r];
     isa.load_row(row_address(view, entry, id), view.dtype, dim, target + r * pitch);
   }
 }
@@ -116,9 +134,9 @@ void load_strip_rows(const Microkernels& isa, const TokenView& view, const Batch
 void store_strip(const Microkernels& isa, const float* source, const float* factor,
                  const TokenView& view, const BatchEntry& entry, const RowBlock& block,
                  int strip_index, int dim) {
-  int strip = isa.strip;
+  int strip = block.strip;
   float row[kMaxDim];
-  for (int r = 0; r < rows_in_strip(block, strip_index, strip); ++r) {
+  for (int r = 0; r < rows_in_strip(block, strip_index); ++r) {
     PackedRow id = block.id[strip_index * strip + r];
     for (int i = 0; i < dim; ++i) row[i] = source[i * strip + r] * factor[r];
     isa.store_row(row, view.dtype, dim, const_cast<char*>(row_address(view, entry, id)));
@@ -126,12 +144,12 @@ void store_strip(const Microkernels& isa, const float* source, const float* fact
 }
 
 void fill_keep(const Geometry& geometry, int32_t entry, const RowBlock& block, int strip_index,
-               int strip, int32_t key_begin, int keys, uint32_t* keep) {
+               int32_t key_begin, int keys, uint32_t* keep) {
   const Dropout& dropout = geometry.dropout;
   uint32_t threshold = dropout_threshold(dropout.p);
   std::memset(keep, 0, sizeof(uint32_t) * static_cast<size_t>(keys));
-  for (int r = 0; r < rows_in_strip(block, strip_index, strip); ++r) {
-    PackedRow id = block.id[strip_index * strip + r];
+  for (int r = 0; r < rows_in_strip(block, strip_index); ++r) {
+    PackedRow id = block.id[strip_index * block.strip + r];
     uint32_t head = static_cast<uint32_t>(entry * geometry.q_heads + id.q_head);
     RowKey key =
         dropout_row_key(dropout.seed, dropout.offset, static_cast<uint32_t>(id.q_index), head);

@@ -12,6 +12,7 @@ namespace fa::cpu {
 // Who the packed rows of a task are and which keys they see.
 struct RowBlock {
   int rows = 0;
+  int strip = 0;  // rows of a strip
   int strips = 0;
   alignas(64) int32_t lo[kMaxRowsPerTask];
   alignas(64) int32_t hi[kMaxRowsPerTask];
@@ -31,10 +32,13 @@ struct StripRange {
 void describe_rows(const Geometry& geometry, int32_t entry, const HeadGroup& group,
                    int64_t row_begin, int rows, int strip, RowBlock* block);
 
-StripRange strip_range(const RowBlock& block, int strip_index, int strip, int32_t key_begin,
-                       int keys);
+StripRange strip_range(const RowBlock& block, int strip_index, int32_t key_begin, int keys);
 
-// fp32 [keys][dim] of one KV head; paged.page_table selects the paged layout.
+// Addresses of the rows of `keys` keys of one KV head; paged.page_table selects the paged layout.
+void kv_rows(const TokenView& view, const PagedLayout& paged, const BatchEntry& entry,
+             int32_t kv_head, int32_t key_begin, int keys, const char** rows);
+
+// fp32 [keys][dim] of the same rows.
 void load_kv_tile(const Microkernels& isa, const TokenView& view, const PagedLayout& paged,
                   const BatchEntry& entry, int32_t kv_head, int32_t key_begin, int keys, int dim,
                   float* target);
@@ -42,6 +46,10 @@ void load_kv_tile(const Microkernels& isa, const TokenView& view, const PagedLay
 // fp32 [dim][strip] of rows strip_index * strip ...; rows past the block are 0.
 void load_strip(const Microkernels& isa, const TokenView& view, const BatchEntry& entry,
                 const RowBlock& block, int strip_index, int dim, float* target);
+
+// The same of bf16 values in pairs, [pairs of dim][strip]; with an odd dim the last pairs have a 0.
+void load_pair_strip(const TokenView& view, const BatchEntry& entry, const RowBlock& block,
+                     int strip_index, int dim, uint32_t* target);
 
 // fp32 [strip][pitch] of the same rows, zero-padded.
 void load_strip_rows(const Microkernels& isa, const TokenView& view, const BatchEntry& entry,
@@ -54,7 +62,7 @@ void store_strip(const Microkernels& isa, const float* source, const float* fact
 
 // Bit r of keep[j]: row r of the strip keeps key key_begin + j.
 void fill_keep(const Geometry& geometry, int32_t entry, const RowBlock& block, int strip_index,
-               int strip, int32_t key_begin, int keys, uint32_t* keep);
+               int32_t key_begin, int keys, uint32_t* keep);
 
 // Writes `value` = 0 rows of `dim` elements for tokens [begin, end) of all heads.
 void clear_tokens(const TokenView& view, int64_t row, int64_t begin, int64_t end, int heads,

@@ -27,6 +27,10 @@ void floats_to_halves(const float* source, uint16_t* target) {
 
 }  // namespace
 
+#include "cpu/isa/vector_math.h"
+
+#include "cpu/isa/strip_scores.h"
+
 #include "cpu/isa/strip_kernels.h"
 
 #include "cpu/isa/row_kernels_impl.h"

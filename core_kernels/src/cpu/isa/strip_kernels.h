@@ -1,76 +1,13 @@
-// The strip kernels of microkernel.h, written once over GCC vector types. Each ISA unit defines
-// FA_LANES, FA_GEMM_ROWS and the two half-precision conversions, then includes this file inside its
-// own namespace, so that code compiled with different flags never shares a name.
+// The strip kernels of microkernel.h, written once over the vectors of vector_math.h. Each ISA unit
+// defines FA_GEMM_ROWS and the two half-precision conversions, then includes this file inside its
+// own namespace, after strip_scores.h.
 // No #pragma once: one inclusion per ISA unit is the point.
 
 namespace {
 
-constexpr int kLanes = FA_LANES;
 constexpr int kVectors = 2;  // vectors per strip row
 constexpr int kStrip = kLanes * kVectors;
 static_assert(kStrip <= kMaxStrip, "strip too wide for the callers' fixed buffers");
-
-typedef float VecF __attribute__((vector_size(FA_LANES * 4)));
-typedef int32_t VecI __attribute__((vector_size(FA_LANES * 4)));
-typedef uint32_t VecU __attribute__((vector_size(FA_LANES * 4)));
-typedef uint16_t VecH __attribute__((vector_size(FA_LANES * 2)));
-
-constexpr float kLog2E = 1.4426950408889634f;
-constexpr float kInfinity = __builtin_inff();
-
-template <typename Vec>
-inline Vec load(const void* p) {
-  Vec v;
-  __builtin_memcpy(&v, p, sizeof v);
-  return v;
-}
-
-template <typename Vec>
-inline void store(void* p, Vec v) {
-  __builtin_memcpy(p, &v, sizeof v);
-}
-
-inline VecF broadcast(float x) { return x - VecF{}; }
-
-// Keeps a NaN in `b`.
-inline VecF max(VecF a, VecF b) { return a > b ? a : b; }
-
-// 2^x for x <= 127; below 2^-126 the result is 0. Degree-6 minimax on [-0.5, 0.5], relative error
-// 2.5e-9 before rounding.
-inline VecF exp2(VecF x) {
-  const VecF smallest = broadcast(-126.0f);
-  VecF clamped = x < smallest ? smallest : x;
-  const VecF magic = broadcast(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer
-  VecF shifted = clamped + magic;
-  VecF f = clamped - (shifted - magic);
-  VecF p = broadcast(0.000154614446986f);
-  p = p * f + 0.00134004281776f;
-  p = p * f + 0.00961805667852f;
-  p = p * f + 0.0555032722667f;
-  p = p * f + 0.240226509223f;
-  p = p * f + 0.693147206703f;
-  p = p * f + 1.0f;
-  VecI exponent = (load<VecI>(&shifted) + 127) << 23;
-  VecF result = p * load<VecF>(&exponent);
-  return x < smallest ? VecF{} : result;
-}
-
-// Odd polynomial below 0.6 (relative error 1e-9), exponential above.
-inline VecF tanh(VecF y) {
-  VecF magnitude = y < 0.0f ? -y : y;
-  VecF u = y * y;
-  VecF p = broadcast(0.00226950168416f);
-  p = p * u - 0.00832318705828f;
-  p = p * u + 0.0217625029074f;
-  p = p * u - 0.0539584616275f;
-  p = p * u + 0.133333001462f;
-  p = p * u - 0.333333331494f;
-  VecF small = y + y * u * p;
-  VecF bounded = magnitude > 20.0f ? broadcast(20.0f) : magnitude;
-  VecF large = 1.0f - 2.0f / (1.0f + exp2(bounded * (2.0f * kLog2E)));
-  large = y < 0.0f ? -large : large;
-  return magnitude < 0.6f ? small : large;
-}
 
 // ---- rows -------------------------------------------------------------------------------------
 
@@ -116,14 +53,6 @@ void load_row(const void* source, DType dtype, int n, float* target) {
     const uint8_t* s = static_cast<const uint8_t*>(source);
     for (; i < n; ++i) target[i] = float8_to_float(s[i]);
   }
-}
-
-// Round to nearest even; a NaN keeps its sign and stays a NaN.
-inline VecU bfloat16_bits(VecF x) {
-  VecU bits = load<VecU>(&x);
-  VecU rounded = (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
-  VecU quiet = (bits >> 16) | 0x40u;
-  return (bits & 0x7fffffffu) > 0x7f800000u ? quiet : rounded;
 }
 
 void store_row(const float* source, DType dtype, int n, void* target) {
@@ -209,50 +138,7 @@ void gemm(const Gemm& g) {
   }
 }
 
-// ---- scores ------------------------------------------------------------------------------------
-
-// Per-row values of one vector of the strip.
-struct RowVectors {
-  VecI lo, hi;
-  VecF slope, diagonal;
-};
-
-inline RowVectors row_vectors(const Scores& s, int x) {
-  RowVectors rows = {};
-  if (s.edge) {
-    rows.lo = load<VecI>(s.lo + x);
-    rows.hi = load<VecI>(s.hi + x);
-  }
-  if (s.slope) {
-    rows.slope = load<VecF>(s.slope + x);
-    rows.diagonal = load<VecF>(s.diagonal + x);
-  }
-  return rows;
-}
-
-// Score of one key in the log2 domain; `capped` returns tanh, which the backward pass needs.
-template <bool kExtras>
-inline VecF score(const Scores& s, const RowVectors& rows, int key, VecF raw, VecF* capped) {
-  VecF t = raw * (s.scale * kLog2E);
-  if constexpr (kExtras) {
-    if (s.softcap > 0) {
-      *capped = tanh(raw * (s.scale / s.softcap));
-      t = *capped * (s.softcap * kLog2E);
-    }
-    if (s.slope) {
-      VecF distance = rows.diagonal - static_cast<float>(s.key_begin + key);
-      distance = distance < 0.0f ? -distance : distance;
-      t = t - rows.slope * distance * kLog2E;
-    }
-  }
-  if (s.edge) {
-    VecI index = (s.key_begin + key) - VecI{};
-    t = (index >= rows.lo) & (index < rows.hi) ? t : broadcast(-kInfinity);
-  }
-  return t;
-}
-
-inline bool has_extras(const Scores& s) { return s.softcap > 0 || s.slope != nullptr; }
+// ---- softmax -----------------------------------------------------------------------------------
 
 template <bool kExtras>
 void softmax_columns(const SoftmaxStep& step, int x, VecF* alpha) {
@@ -300,30 +186,7 @@ void softmax_step(const SoftmaxStep& step) {
   }
 }
 
-void probs_step(const ProbsStep& step) {
-  const Scores& s = step.scores;
-  VecF unused;
-  for (int x = 0; x < kStrip; x += kLanes) {
-    RowVectors rows = row_vectors(s, x);
-    VecF m = load<VecF>(step.m + x);
-    m = m == -kInfinity ? VecF{} : m;
-    for (int j = 0; j < s.keys; ++j) {
-      float* cell = s.s + j * kStrip + x;
-      store(cell, exp2(score<true>(s, rows, j, load<VecF>(cell), &unused) - m));
-    }
-  }
-}
-
-// ---- dropout and backward
-// ------------------------------------------------------------------------
-
-// keep_scale where the row's bit is set, else 0.
-inline VecF keep_factor(uint32_t bits, int x, float keep_scale) {
-  VecU lane;
-  for (int i = 0; i < kLanes; ++i) lane[i] = 1u << i;
-  VecU set = ((bits >> x) - VecU{}) & lane;
-  return set != 0u ? broadcast(keep_scale) : VecF{};
-}
+// ---- dropout and backward ----------------------------------------------------------------------
 
 void apply_keep(float* s, int keys, const uint32_t* keep, float keep_scale) {
   for (int j = 0; j < keys; ++j) {
@@ -372,5 +235,6 @@ void backward_step(const BackwardStep& step) {
 }  // namespace
 
 // The explicit `extern` gives the table external linkage in spite of `const`.
-extern const Microkernels kMicrokernels = {FA_ISA_NAME,  kStrip,     load_row,      store_row, gemm,
-                                           softmax_step, probs_step, backward_step, apply_keep};
+extern const Microkernels kMicrokernels = {
+    FA_ISA_NAME,        kStrip,        load_row,   store_row, gemm, softmax_step,
+    probs_step<kStrip>, backward_step, apply_keep, nullptr};

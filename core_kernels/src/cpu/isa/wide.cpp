@@ -1,5 +1,6 @@
 // Test builds only: the 16-lane kernels of the AVX-512 unit, lowered to AVX2 by the compiler, so
-// that their strip width and tails are exercised on machines without AVX-512.
+// that their strip width and tails are exercised on machines without AVX-512; and the pair kernels
+// of the AVX512-BF16 unit, with products of bf16 pairs in fp32.
 
 #include "cpu/microkernel.h"
 #include "cpu/row_kernels.h"
@@ -32,8 +33,31 @@ void floats_to_halves(const float* source, uint16_t* target) {
 
 }  // namespace
 
+#include "cpu/isa/vector_math.h"
+
+#include "cpu/isa/strip_scores.h"
+
 #include "cpu/isa/strip_kernels.h"
 
 #include "cpu/isa/row_kernels_impl.h"
+
+namespace {
+
+inline VecF as_floats(VecU bits) { return load<VecF>(&bits); }
+
+inline VecF dot(VecF sum, VecU a, VecU b) {
+  sum += as_floats(a & 0xffff0000u) * as_floats(b & 0xffff0000u);
+  return sum + as_floats(a << 16) * as_floats(b << 16);
+}
+
+inline VecU round_to_pairs(VecF first, VecF second) {
+  return bfloat16_bits(first) | bfloat16_bits(second) << 16;
+}
+
+inline VecF exp2_of_score(VecF x) { return exp2(x); }
+
+}  // namespace
+
+#include "cpu/isa/pair_kernels.h"
 
 }  // namespace fa::cpu::wide

@@ -1,0 +1,97 @@
+#pragma once
+
+// What a forward task does with a tile of keys, in two ways: in fp32, or by products of bf16 pairs.
+
+#include "cpu/scratch.h"
+#include "cpu/tile_io.h"
+
+namespace fa::cpu {
+
+// A task's inputs and rows.
+struct TaskRows {
+  const ForwardProblem& problem;
+  const TokenView& queries;  // of the problem, or rotated
+  const Microkernels& isa;
+  const BatchEntry& entry;
+  HeadGroup group;
+  RowBlock block;
+};
+
+// State of the online softmax of one strip.
+struct StripState {
+  float* m;  // [strip]
+  float* l;  // [strip]
+  float* o;  // [Dv][strip]
+};
+
+// Which probabilities of a strip are kept.
+struct Keep {
+  const uint32_t* bits = nullptr;  // [keys] bit per row; null = all
+  float scale = 1;
+};
+
+class Fp32Tiles {
+ public:
+  explicit Fp32Tiles(const TaskRows& task);
+
+  static int strip(const Microkernels& isa) { return isa.strip; }
+  // The key at which a tile starts so that key `begin` is in it.
+  static int32_t tile_begin(int32_t begin) { return begin; }
+
+  int64_t bytes() const;
+  void take(Scratch* scratch);
+  void load_queries();
+  // Keys and values of a tile; the first `hidden` keys are seen by no row.
+  void load(int32_t key, int keys, int hidden);
+  // [keys][strip] raw products of strip x with the tile, to be put into Scores.
+  float* multiply_keys(int x, int keys);
+  // From these to the new state.
+  void attend(const Scores& scores, const Keep& keep, const StripState& state);
+  void probabilities(const ProbsStep& step) { task_.isa.probs_step(step); }
+
+ private:
+  const TaskRows& task_;
+  const int strip_, d_, dv_;
+  float* q_ = nullptr;   // strips of [D][strip]
+  float* qv_ = nullptr;  // strips of [Dv][strip]
+  float* k_ = nullptr;   // [kTileKv][D]
+  float* v_ = nullptr;   // [kTileKv][Dv]
+  float* s_ = nullptr;   // [kTileKv][strip]
+};
+
+// Pairs are neighbours along D for q . k and neighbouring keys for p . v. Which keys are neighbours
+// must not depend on the rows of a task, so a tile starts at an even key.
+class PairTiles {
+ public:
+  explicit PairTiles(const TaskRows& task);
+
+  static bool take_dtypes(const ForwardProblem& problem);
+  static int strip(const Microkernels& isa) { return isa.pairs->strip; }
+  static int32_t tile_begin(int32_t begin) { return begin / 2 * 2; }
+
+  int64_t bytes() const;
+  void take(Scratch* scratch);
+  void load_queries();
+  void load(int32_t key, int keys, int hidden);
+  float* multiply_keys(int x, int keys);
+  void attend(const Scores& scores, const Keep& keep, const StripState& state);
+  void probabilities(const ProbsStep& step) { kernels_.probs_step(step); }
+
+ private:
+  void tile_rows(const TokenView& view, int32_t key, int keys, int hidden, const char** rows) const;
+  void copy_rows(const char* const* rows, int keys, int dim, uint32_t* target) const;
+
+  const TaskRows& task_;
+  const PairKernels& kernels_;
+  const int strip_, d_, dv_, d_pairs_, dv_pairs_;
+  const bool has_qv_;
+  uint32_t* q_ = nullptr;       // strips of [D/2][strip]
+  uint32_t* qv_ = nullptr;      // strips of [Dv/2][strip]
+  uint32_t* k_ = nullptr;       // [kTileKv][D/2]
+  uint32_t* v_ = nullptr;       // [kTileKv/2][Dv], pairs of keys
+  uint32_t* v_rows_ = nullptr;  // [kTileKv][Dv/2], for qv . v
+  float* s_ = nullptr;          // [kTileKv][strip], then p in pairs
+  float* factor_ = nullptr;     // [strip]
+};
+
+}  // namespace fa::cpu
