@@ -20,6 +20,7 @@ namespace fa::cpu {
 namespace {
 
 constexpr double kLn2 = 0.6931471805599453;
+constexpr char kZeroRow[512 * sizeof(float)] = {};
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 // Where a task's results go: the outputs, or the partials of one split.
@@ -48,10 +49,14 @@ class ForwardTask {
     tiles_.load_queries();
     int32_t begin, end;
     key_range(&begin, &end);
-    for (int32_t tile = begin / kTileKv * kTileKv; tile < end; tile += kTileKv) {
-      if (FA_MUTATE("drop_tile", false, tile > begin && tile + kTileKv >= end)) continue;
-      load_tile(std::max(tile, begin), std::min(end, tile + kTileKv));
-      for (int x = 0; x < block_.strips; ++x) attend(x);
+    locate(begin, end);
+    while (load_tile()) {
+      locate(key_ + keys_, end);
+      if (FA_MUTATE("drop_tile", false, key_ > begin && key_ + keys_ >= end)) continue;
+      for (int x = 0; x < block_.strips; ++x) {
+        prefetch(x);
+        attend(x);
+      }
     }
     if (rows_.problem.probs.defined) write_probs(begin, end);
     for (int x = 0; x < block_.strips; ++x) finish_strip(x, target);
@@ -98,11 +103,37 @@ class ForwardTask {
     *end = static_cast<int32_t>(std::min<int64_t>(block_.end_key, split_end));
   }
 
-  // Keys and values [begin, end), which are in one tile.
-  void load_tile(int32_t begin, int32_t end) {
-    key_ = Tiles::tile_begin(begin);
-    keys_ = end - key_;
-    tiles_.load(key_, keys_, begin - key_);
+  // Finds the next tile: keys from `begin` on, up to `end` or the next multiple of kTileKv.
+  void locate(int32_t begin, int32_t end) {
+    const ForwardProblem& p = rows_.problem;
+    int32_t head = rows_.group.kv_head;
+    next_.key = Tiles::tile_begin(begin);
+    next_.keys = std::min(end, begin / kTileKv * kTileKv + kTileKv) - next_.key;
+    if (begin >= end) next_.keys = 0;
+    int hidden = begin - next_.key;  // no row sees these, and the tensor may hold anything there
+    int seen = next_.keys - hidden;
+    std::fill(next_.k, next_.k + hidden, kZeroRow);
+    std::fill(next_.v, next_.v + hidden, kZeroRow);
+    kv_rows(p.k, p.paged, rows_.entry, head, begin, seen, next_.k + hidden);
+    kv_rows(p.v, p.paged, rows_.entry, head, begin, seen, next_.v + hidden);
+  }
+
+  bool load_tile() {
+    key_ = next_.key;
+    keys_ = next_.keys;
+    if (keys_ > 0) tiles_.load(next_);
+    return keys_ > 0;
+  }
+
+  // The part of the next tile that strip x has the time for.
+  void prefetch(int x) const {
+    int first = x * next_.keys / block_.strips, last = (x + 1) * next_.keys / block_.strips;
+    int64_t k_bytes = geometry_.head_dim * dtype_size(rows_.problem.k.dtype);
+    int64_t v_bytes = geometry_.value_dim * dtype_size(rows_.problem.v.dtype);
+    for (int j = first; j < last; ++j) {
+      for (int64_t i = 0; i < k_bytes; i += 64) __builtin_prefetch(next_.k[j] + i, 0, 2);
+      for (int64_t i = 0; i < v_bytes; i += 64) __builtin_prefetch(next_.v[j] + i, 0, 2);
+    }
   }
 
   float scale() const {
@@ -147,8 +178,7 @@ class ForwardTask {
 
   // S_dmask: exp(score - row maximum), negative where dropped.
   void write_probs(int32_t begin, int32_t end) {
-    for (int32_t key = begin; key < end; key = key_ + keys_) {
-      load_tile(key, std::min(end, key / kTileKv * kTileKv + kTileKv));
+    for (locate(begin, end); load_tile(); locate(key_ + keys_, end)) {
       for (int x = 0; x < block_.strips; ++x) {
         StripRange range = strip_range(block_, x, key_, keys_);
         if (range.keys == 0) continue;
@@ -215,6 +245,7 @@ class ForwardTask {
   TaskRows rows_;
   const RowBlock& block_;
   Tiles tiles_;
+  TileRows next_;
   float* o_;  // strips of [Dv][strip]
   float* m_;  // [rows]
   float* l_;

@@ -17,6 +17,14 @@ struct TaskRows {
   RowBlock block;
 };
 
+// Where the rows of a tile's keys and values are.
+struct TileRows {
+  int32_t key;  // the first one
+  int keys;
+  const char* k[kTileKv];
+  const char* v[kTileKv];
+};
+
 // State of the online softmax of one strip.
 struct StripState {
   float* m;  // [strip]
@@ -35,14 +43,13 @@ class Fp32Tiles {
   explicit Fp32Tiles(const TaskRows& task);
 
   static int strip(const Microkernels& isa) { return isa.strip; }
-  // The key at which a tile starts so that key `begin` is in it.
+  // Where a tile starts whose first key that is seen is `begin`.
   static int32_t tile_begin(int32_t begin) { return begin; }
 
   int64_t bytes() const;
   void take(Scratch* scratch);
   void load_queries();
-  // Keys and values of a tile; the first `hidden` keys are seen by no row.
-  void load(int32_t key, int keys, int hidden);
+  void load(const TileRows& tile);
   // [keys][strip] raw products of strip x with the tile, to be put into Scores.
   float* multiply_keys(int x, int keys);
   // From these to the new state.
@@ -72,15 +79,12 @@ class PairTiles {
   int64_t bytes() const;
   void take(Scratch* scratch);
   void load_queries();
-  void load(int32_t key, int keys, int hidden);
+  void load(const TileRows& tile);
   float* multiply_keys(int x, int keys);
   void attend(const Scores& scores, const Keep& keep, const StripState& state);
   void probabilities(const ProbsStep& step) { kernels_.probs_step(step); }
 
  private:
-  void tile_rows(const TokenView& view, int32_t key, int keys, int hidden, const char** rows) const;
-  void copy_rows(const char* const* rows, int keys, int dim, uint32_t* target) const;
-
   const TaskRows& task_;
   const PairKernels& kernels_;
   const int strip_, d_, dv_, d_pairs_, dv_pairs_;

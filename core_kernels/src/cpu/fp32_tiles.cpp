@@ -35,11 +35,12 @@ void Fp32Tiles::load_queries() {
   }
 }
 
-void Fp32Tiles::load(int32_t key, int keys, int) {
+void Fp32Tiles::load(const TileRows& tile) {
   const ForwardProblem& p = task_.problem;
-  int32_t head = task_.group.kv_head;
-  load_kv_tile(task_.isa, p.k, p.paged, task_.entry, head, key, keys, d_, k_);
-  load_kv_tile(task_.isa, p.v, p.paged, task_.entry, head, key, keys, dv_, v_);
+  for (int j = 0; j < tile.keys; ++j) {
+    task_.isa.load_row(tile.k[j], p.k.dtype, d_, k_ + j * d_);
+    task_.isa.load_row(tile.v[j], p.v.dtype, dv_, v_ + j * dv_);
+  }
 }
 
 // s = k . q (+ v . qv)

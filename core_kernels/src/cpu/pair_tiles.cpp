@@ -8,10 +8,14 @@
 namespace fa::cpu {
 namespace {
 
-constexpr int kMaxDim = 512;
-const uint16_t kZeroRow[kMaxDim] = {};
-
 const uint16_t* halves(const char* row) { return reinterpret_cast<const uint16_t*>(row); }
+
+// [keys][pairs of dim]
+void copy_rows(const char* const* rows, int keys, int dim, uint32_t* target) {
+  int pitch = (dim + 1) / 2;
+  size_t bytes = sizeof(uint16_t) * static_cast<size_t>(dim);
+  for (int j = 0; j < keys; ++j) std::memcpy(target + j * pitch, rows[j], bytes);
+}
 
 }  // namespace
 
@@ -61,30 +65,13 @@ void PairTiles::load_queries() {
   }
 }
 
-// Hidden keys are rows of zeros: the tensor may hold anything there, NaN too.
-void PairTiles::tile_rows(const TokenView& view, int32_t key, int keys, int hidden,
-                          const char** rows) const {
-  std::fill(rows, rows + hidden, reinterpret_cast<const char*>(kZeroRow));
-  kv_rows(view, task_.problem.paged, task_.entry, task_.group.kv_head, key + hidden, keys - hidden,
-          rows + hidden);
-}
-
-void PairTiles::copy_rows(const char* const* rows, int keys, int dim, uint32_t* target) const {
-  int pitch = (dim + 1) / 2;
-  size_t bytes = sizeof(uint16_t) * static_cast<size_t>(dim);
-  for (int j = 0; j < keys; ++j) std::memcpy(target + j * pitch, rows[j], bytes);
-}
-
-void PairTiles::load(int32_t key, int keys, int hidden) {
-  const char* rows[kTileKv];
-  tile_rows(task_.problem.k, key, keys, hidden, rows);
-  copy_rows(rows, keys, d_, k_);
-  tile_rows(task_.problem.v, key, keys, hidden, rows);
-  for (int j = 0; j < keys; j += 2) {
-    const char* second = j + 1 < keys ? rows[j + 1] : rows[j];  // ignored, see PairGemm
-    kernels_.pair_rows(halves(rows[j]), halves(second), dv_, v_ + j / 2 * dv_);
+void PairTiles::load(const TileRows& tile) {
+  copy_rows(tile.k, tile.keys, d_, k_);
+  if (has_qv_) copy_rows(tile.v, tile.keys, dv_, v_rows_);
+  for (int j = 0; j < tile.keys; j += 2) {
+    int second = std::min(j + 1, tile.keys - 1);  // without a partner ignored, see PairGemm
+    kernels_.pair_rows(halves(tile.v[j]), halves(tile.v[second]), dv_, v_ + j / 2 * dv_);
   }
-  if (has_qv_) copy_rows(rows, keys, dv_, v_rows_);
 }
 
 float* PairTiles::multiply_keys(int x, int keys) {
