@@ -48,18 +48,22 @@ def race(
     contestants: Mapping[str, Callable[[], object]],
     seconds: float,
     clock: Clock = time.perf_counter,
+    rounds: int = MIN_ROUNDS,
 ) -> Race:
-    """Times every contestant for about `seconds` in all; they take turns in changing order."""
+    """Times every contestant for about `seconds` in all; they take turns in changing order.
+
+    Everyone has at least `rounds` turns.
+    """
     repeats = {name: _calibrate(call) for name, call in contestants.items()}
     samples: dict[str, list[float]] = {name: [] for name in contestants}
     order = list(contestants)
     end = time.perf_counter() + seconds
-    rounds = 0
-    while rounds < MIN_ROUNDS or time.perf_counter() < end:
+    done = 0
+    while done < rounds or time.perf_counter() < end:
         for name in order:
             samples[name].append(_sample(contestants[name], repeats[name], clock))
         order.append(order.pop(0))
-        rounds += 1
+        done += 1
     timings = {name: _summary(values, repeats[name]) for name, values in samples.items()}
     return Race(timings, samples)
 

@@ -21,6 +21,7 @@ from conformance.generated import *  # noqa: E402, F403
 from conformance.invariants import *  # noqa: E402, F403
 from conformance.limits import *  # noqa: E402, F403
 from conformance.mutation import *  # noqa: E402, F403
+from conformance.pairs import *  # noqa: E402, F403
 from conformance.refusals import *  # noqa: E402, F403
 
 

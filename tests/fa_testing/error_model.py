@@ -33,6 +33,8 @@ HALF_SUBNORMAL = {
     torch.float16: 2.0**-25,
     torch.bfloat16: FLUSH,
 }
+# The instruction sets whose forward of bf16 tensors rounds P to bf16 (`wide`: test builds).
+PAIR_ISAS = ("avx512bf16", "wide")
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ class Precision:
 
     Attributes:
       out: dtype of the results. saved: dtype of the output that the backward pass reads again.
-      p: unit roundoff of P and dS as fed to the matrix products (2^-24 where they stay fp32).
+      p: unit roundoff of P as fed to the second product (2^-24 where it stays fp32).
+      p_backward: unit roundoff of P and dS as fed to the products of the backward pass.
       p_tiny: probabilities below it may be lost.
       tanh_by_exp: softcap's tanh(x) is 1 - 2 / (exp(2x) + 1), exact near 1 and not near 0.
     """
@@ -49,19 +52,27 @@ class Precision:
     out: torch.dtype
     saved: torch.dtype
     p: float = U32
+    p_backward: float = U32
     p_tiny: float = FLUSH
     tanh_by_exp: bool = False
 
     @staticmethod
     def of(dtype: torch.dtype) -> Precision:
-        """fp32 inside, results in `dtype`: what the CPU kernels promise."""
+        """fp32 inside, results in `dtype`: what most CPU kernels promise."""
         return Precision(dtype, dtype)
+
+    @staticmethod
+    def of_cpu(inputs: torch.dtype, out: torch.dtype, isa: str) -> Precision:
+        """What the CPU kernels of an instruction set promise for inputs and results of a dtype."""
+        if inputs == torch.bfloat16 and isa in PAIR_ISAS:
+            return Precision(out, out, p=UNIT_ROUNDOFF[inputs])
+        return Precision.of(out)
 
     @staticmethod
     def of_npu(dtype: torch.dtype) -> Precision:
         """What the NPU kernels promise: fp32 inside, but the matrix unit takes P in `dtype`."""
         p, tiny = UNIT_ROUNDOFF[dtype], HALF_SUBNORMAL[dtype]
-        return Precision(dtype, dtype, p, tiny, tanh_by_exp=True)
+        return Precision(dtype, dtype, p, p, tiny, tanh_by_exp=True)
 
 
 def rounding(dtype: torch.dtype, x: Tensor) -> Tensor:
@@ -185,8 +196,8 @@ def backward_error(
     dscores = g.dscores.abs()
     q_heads, kv_heads = a.q.shape[0], g.dk.shape[1]
     rows, columns = seen_counts(a)
-    row_factor = (precision.p + U32 * (rows.sqrt() + 3.0))[:, :, None]
-    column_units = precision.p + U32 * ((columns * (q_heads // kv_heads)).sqrt() + 3.0)
+    row_factor = (precision.p_backward + U32 * (rows.sqrt() + 3.0))[:, :, None]
+    column_units = precision.p_backward + U32 * ((columns * (q_heads // kv_heads)).sqrt() + 3.0)
     column_factor = column_units[:, :, None]
     per_query = dscores_error + row_factor * dscores
     per_key = (dscores_error + column_factor.transpose(1, 2) * dscores).transpose(1, 2)

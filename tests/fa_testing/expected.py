@@ -61,6 +61,11 @@ def out_dtype(case: Case) -> torch.dtype:
     return torch.bfloat16 if case.dt == "fp8" else DTYPES[case.dt]
 
 
+def cpu_precision(case: Case, isa: str) -> Precision:
+    """What the CPU kernels of an instruction set promise for this case."""
+    return Precision.of_cpu(DTYPES[case.dt], out_dtype(case), isa)
+
+
 def empty_lse(case: Case, x: Inputs) -> float:
     """LSE of a row that sees nothing: v2 +inf; v3 -inf, but +inf if there are no keys at all."""
     keys = x.k.shape[0] * x.k.shape[1] if x.k.dim() == 4 else x.k.shape[0]
@@ -179,7 +184,7 @@ def expect(
 ) -> Expected:
     """Runs the oracle on `x`, whose caches it updates as the call must.
 
-    `precision` is that of the wheels' kernels unless given; `rng` the call's dropout state.
+    `precision` is that of fp32 kernels unless given; `rng` the call's dropout state.
     """
     entries = find_entries(case, x)
     targets = append_new_keys(case, x, entries) if case.cached else {}

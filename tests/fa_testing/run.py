@@ -16,7 +16,7 @@ from fa_testing.backends import Outcome, Wheel, call
 from fa_testing.case import Case, parse_case
 from fa_testing.compare import compare, ratios
 from fa_testing.error_model import Precision
-from fa_testing.expected import Expected, expect, out_dtype
+from fa_testing.expected import Expected, cpu_precision, expect, out_dtype
 from fa_testing.extra_results import check_partials, check_probs
 from fa_testing.fill import DTYPES
 from fa_testing.guard import Guard
@@ -111,10 +111,10 @@ def run_case(
 ) -> Report:
     """Calls the wheel, then compares every result with the oracle under the error model.
 
-    `precision` is that of the CPU's kernels unless given.
+    `precision` is that of the CPU's instruction set in use unless given.
     """
     report = Report(case)
-    precision = precision or Precision.of(out_dtype(case))
+    precision = precision or cpu_precision(case, wheel.native.isa())
     torch.set_num_threads(1)  # the oracle's operators are too small to be shared out
     inputs = build_inputs(case)
     actual, reference = inputs.clone(), inputs.clone()

@@ -13,8 +13,11 @@ from .tree import ROOT, relative, tracked
 
 # Text that several files include inside their own namespace.
 FRAGMENTS = {
+    "core_kernels/src/cpu/isa/pair_kernels.h",
     "core_kernels/src/cpu/isa/row_kernels_impl.h",
     "core_kernels/src/cpu/isa/strip_kernels.h",
+    "core_kernels/src/cpu/isa/strip_scores.h",
+    "core_kernels/src/cpu/isa/vector_math.h",
 }
 HEADERS = [p for p in tracked("core_kernels/include/*", "core_kernels/src/*") if p.suffix == ".h"]
 

@@ -1,0 +1,93 @@
+"""Forward attention in bf16 on the CPU, unit by unit, against PyTorch's attention.
+
+    python benchmarks/cpu_units.py [--dims 64 128] [--tokens 512 2048] [--units avx512] [--rounds 9]
+
+Prints a table in Markdown: the unit in use against scaled_dot_product_attention in its fastest layout,
+and against each unit of --units. A ratio is best time against best time; the contestants take turns in
+one process, `--rounds` samples each. B = 1, 16 query heads on 4 KV heads.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parent
+sys.path.insert(0, str(FOLDER.parent / "tests"))  # fa_testing: cases, inputs, calls
+
+import torch  # noqa: E402
+
+from contestants import OURS, contestants  # noqa: E402
+from fa_testing.backends import Wheel  # noqa: E402
+from fa_testing.case import Case, parse_case  # noqa: E402
+from machine import describe  # noqa: E402
+from measure import race  # noqa: E402
+from work import count  # noqa: E402
+
+HEADS, KV_HEADS = 16, 4
+Call = Callable[[], object]
+
+
+def case_of(dim: int, tokens: int, causal: bool) -> Case:
+    words = "causal " if causal else ""
+    return parse_case(
+        f"fwd v3.func b=1 sq={tokens} skv={tokens} hq={HEADS} hkv={KV_HEADS} d={dim} dt=bf16 "
+        f"{words}no-lse fill=normal seed=1"
+    )
+
+
+def on_unit(wheel: Wheel, unit: str, call: Call) -> Call:
+    """The call on another unit than the one in use."""
+    usual = wheel.native.isa()
+
+    def there() -> None:
+        wheel.native.set_isa(unit)
+        try:
+            call()
+        finally:
+            wheel.native.set_isa(usual)
+
+    return there
+
+
+def measure(case: Case, units: list[str], rounds: int) -> list[str]:
+    """GFLOP/s of ours, then how many times faster it is than each other contestant."""
+    wheel = Wheel.load(case.api)
+    calls = contestants(case)
+    peers = [name for name in calls if name != OURS]
+    calls |= {unit: on_unit(wheel, unit, calls[OURS]) for unit in units}
+    result = race(calls, 0.0, rounds=rounds)
+    best = {name: timing.best for name, timing in result.timings.items()}
+    others = [min(best[name] for name in peers), *(best[unit] for unit in units)]
+    rate = count(case).flops / best[OURS] / 1e9
+    return [f"{rate:.0f}", *(f"{other / best[OURS]:.2f}" for other in others)]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--dims", type=int, nargs="+", default=[64, 128, 256])
+    parser.add_argument("--tokens", type=int, nargs="+", default=[512, 2048, 8192])
+    parser.add_argument("--units", nargs="*", default=[], help="further units to compare with")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--threads", type=int, default=0, help="default: as many as PyTorch takes")
+    options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    machine = describe()
+    print(f"{machine['cpu']}, {machine['isa']}, {machine['threads']} threads, load "
+          f"{machine['load']:.1f}, torch {machine['torch']}, commit {machine['commit']}\n")  # fmt: skip
+    head = ["D", "S", "mask", "GFLOP/s", "x SDPA", *(f"x {unit}" for unit in options.units)]
+    print(f"| {' | '.join(head)} |\n|{'---|' * len(head)}")
+    for dim in options.dims:
+        for tokens in options.tokens:
+            for causal in (True, False):
+                row = measure(case_of(dim, tokens, causal), options.units, options.rounds)
+                mask = "causal" if causal else "none"
+                print(f"| {' | '.join([str(dim), str(tokens), mask, *row])} |", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

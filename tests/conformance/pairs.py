@@ -1,0 +1,84 @@
+"""Units that multiply pairs of bf16: keys without a partner, and which keys are partners."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from conformance.invariants import instruction_set
+from fa_testing.backends import Wheel
+
+# Rows of the widest strip: rows of one strip share what they see of a tile.
+STRIP = 32
+
+
+def tokens(seed: int, count: int, heads: int = 2, dim: int = 33) -> Tensor:
+    """bf16 [1, count, heads, dim]; an odd dim leaves its last element without a partner too."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(1, count, heads, dim, generator=generator).bfloat16()
+
+
+def attend(
+    wheel: Wheel, q: Tensor, k: Tensor, v: Tensor, window: tuple[int, int], keys: int
+) -> Tensor:
+    """Attention of q to the first `keys` keys of a cache, causal, without splits."""
+    out: Tensor = wheel.module.flash_attn_with_kvcache(
+        q,
+        k,
+        v,
+        cache_seqlens=torch.tensor([keys], dtype=torch.int32),
+        causal=True,
+        window_size=window,
+        num_splits=1,
+    )
+    return out
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize(
+    ("queries", "keys", "window", "rows", "unseen"),
+    [
+        (1, 131, (-1, -1), 1, slice(131, None)),  # behind the last key, the third of a tile
+        (1, 1, (-1, -1), 1, slice(1, None)),
+        (1, 200, (36, 0), 1, slice(0, 163)),  # before the first key, which is odd
+        (1, 300, (34, 0), 1, slice(0, 265)),  # the same behind a whole tile
+        (2 * STRIP, 2 * STRIP + 7, (-1, -1), STRIP, slice(STRIP + 7, None)),  # later rows see it
+    ],
+)
+def test_keys_without_a_partner(
+    wheel: Wheel, queries: int, keys: int, window: tuple[int, int], rows: int, unseen: slice
+) -> None:
+    """What lies where the partner of a key would be has no effect on rows that do not see it."""
+    q, k, v = (tokens(seed, n) for seed, n in ((1, queries), (2, 400), (3, 400)))
+    for isa in wheel.native.isas():
+        results = []
+        for value in (0.0, math.nan, math.inf):
+            k[:, unseen], v[:, unseen] = value, value
+            with instruction_set(wheel, isa):
+                results.append(attend(wheel, q, k, v, window, keys)[:, :rows])
+            assert torch.equal(results[-1], results[0]), f"isa {isa}: {value} came through"
+
+
+def test_partners_do_not_depend_on_other_rows(wheel: Wheel) -> None:
+    """A window whose first key is odd gives the same bits alone and among rows that see more.
+
+    All scores are equal and the values cancel in exact arithmetic, so what comes out is nothing but
+    the roundings of the sums, and tells their order.
+    """
+    count, period = 300, 40
+    q, k = torch.zeros(2, 1, count, 2, 64).bfloat16()
+    steps = 2.0 ** (torch.arange(count) % (period // 2) % 23)[:, None, None]
+    signs = 1.0 - 2.0 * (torch.arange(count) // (period // 2) % 2)[:, None, None]
+    v = tokens(4, period // 2, dim=64)[0].repeat(count // (period // 2), 1, 1) * steps * signs
+    v = v.bfloat16()[None]
+    window = (period - 1, 0)
+    for isa in wheel.native.isas():
+        with instruction_set(wheel, isa):
+            whole = attend(wheel, q, k, v, window, count)
+            assert bool((whole[:, period:] != 0).any()), f"isa {isa}: the sums have no roundings"
+            for row in range(period, count, 7):
+                alone = attend(wheel, q[:, row : row + 1], k, v, window, row + 1)
+                assert torch.equal(alone, whole[:, row : row + 1]), f"isa {isa}: row {row}"
