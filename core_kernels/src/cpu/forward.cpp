@@ -107,9 +107,10 @@ class ForwardTask {
   void locate(int32_t begin, int32_t end) {
     const ForwardProblem& p = rows_.problem;
     int32_t head = rows_.group.kv_head;
+    next_.keys = 0;
+    if (begin >= end) return;
     next_.key = Tiles::tile_begin(begin);
     next_.keys = std::min(end, begin / kTileKv * kTileKv + kTileKv) - next_.key;
-    if (begin >= end) next_.keys = 0;
     int hidden = begin - next_.key;  // no row sees these, and the tensor may hold anything there
     int seen = next_.keys - hidden;
     std::fill(next_.k, next_.k + hidden, kZeroRow);
