@@ -1,15 +1,16 @@
 """Forward attention in bf16 on the CPU, unit by unit, against PyTorch's attention.
 
-    python benchmarks/cpu_units.py [--dims 64 128] [--tokens 512 2048] [--units avx512] [--rounds 9]
+    python benchmarks/cpu_units.py [--tokens 512 2048] [--units avx512] [--rounds 9]
 
 Prints a table in Markdown: the unit in use against scaled_dot_product_attention in its fastest layout,
 and against each unit of --units. A ratio is best time against best time; the contestants take turns in
-one process, `--rounds` samples each. B = 1, 16 query heads on 4 KV heads.
+one process, `--rounds` samples each. B = 1, four query heads on each KV head.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -26,14 +27,14 @@ from machine import describe  # noqa: E402
 from measure import race  # noqa: E402
 from work import count  # noqa: E402
 
-HEADS, KV_HEADS = 16, 4
+GROUP = 4
 Call = Callable[[], object]
 
 
-def case_of(dim: int, tokens: int, causal: bool) -> Case:
+def case_of(dim: int, tokens: int, heads: int, causal: bool) -> Case:
     words = "causal " if causal else ""
     return parse_case(
-        f"fwd v3.func b=1 sq={tokens} skv={tokens} hq={HEADS} hkv={KV_HEADS} d={dim} dt=bf16 "
+        f"fwd v3.func b=1 sq={tokens} skv={tokens} hq={heads} hkv={heads // GROUP} d={dim} dt=bf16 "
         f"{words}no-lse fill=normal seed=1"
     )
 
@@ -65,10 +66,15 @@ def measure(case: Case, units: list[str], rounds: int) -> list[str]:
     return [f"{rate:.0f}", *(f"{other / best[OURS]:.2f}" for other in others)]
 
 
+def line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--dims", type=int, nargs="+", default=[64, 128, 256])
     parser.add_argument("--tokens", type=int, nargs="+", default=[512, 2048, 8192])
+    parser.add_argument("--heads", type=int, default=16, help="query heads, a multiple of 4")
     parser.add_argument("--units", nargs="*", default=[], help="further units to compare with")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--threads", type=int, default=0, help="default: as many as PyTorch takes")
@@ -76,16 +82,17 @@ def main() -> int:
     if options.threads:
         torch.set_num_threads(options.threads)
     machine = describe()
-    print(f"{machine['cpu']}, {machine['isa']}, {machine['threads']} threads, load "
-          f"{machine['load']:.1f}, torch {machine['torch']}, commit {machine['commit']}\n")  # fmt: skip
+    names = ("cpu", "isa", "threads", "load", "torch", "commit")
+    print(", ".join(f"{name} {machine[name]}" for name in names) + "\n")
     head = ["D", "S", "mask", "GFLOP/s", "x SDPA", *(f"x {unit}" for unit in options.units)]
-    print(f"| {' | '.join(head)} |\n|{'---|' * len(head)}")
-    for dim in options.dims:
-        for tokens in options.tokens:
-            for causal in (True, False):
-                row = measure(case_of(dim, tokens, causal), options.units, options.rounds)
-                mask = "causal" if causal else "none"
-                print(f"| {' | '.join([str(dim), str(tokens), mask, *row])} |", flush=True)
+    print(line(head) + "\n|" + "---|" * len(head))
+    for dim, tokens in itertools.product(options.dims, options.tokens):
+        for causal in (True, False):
+            case = case_of(dim, tokens, options.heads, causal)
+            figures = measure(case, options.units, options.rounds)
+            print(
+                line([str(dim), str(tokens), "causal" if causal else "none", *figures]), flush=True
+            )
     return 0
 
 

@@ -153,6 +153,16 @@ def test_run_and_report(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_units() -> None:
+    small = ("--dims", "8", "--tokens", "5", "--heads", "4", "--rounds", "2")
+    table = run("benchmarks/cpu_units.py", *small, "--units", "portable")
+    assert "| D | S | mask | GFLOP/s | x SDPA | x portable |" in table
+    rows = [row.split("|")[1:-1] for row in table.splitlines() if row.startswith("| 8 ")]
+    assert [row[2].strip() for row in rows] == ["causal", "none"]
+    assert all(float(cell) > 0 for row in rows for cell in row[4:])
+
+
+@pytest.mark.slow
 def test_overhead_covers_both_wheels(tmp_path: Path) -> None:
     out = tmp_path / "overhead.json"
     table = run("benchmarks/overhead.py", "--seconds", "0.01", "--out", str(out))
