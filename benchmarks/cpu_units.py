@@ -2,9 +2,10 @@
 
     python benchmarks/cpu_units.py [--tokens 512 2048] [--units avx512] [--rounds 9]
 
-Prints a table in Markdown: the unit in use against scaled_dot_product_attention in its fastest layout,
-and against each unit of --units. A ratio is best time against best time; the contestants take turns in
-one process, `--rounds` samples each. B = 1, four query heads on each KV head.
+Prints a table in Markdown: the unit in use against scaled_dot_product_attention in its fastest
+layout, and against each unit of --units. A ratio is best time against best time; the contestants
+take turns in one process, `--rounds` samples each. With one thread the time is that of the processor,
+so that a busy machine disturbs less. B = 1, four query heads on each KV head.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,7 +61,8 @@ def measure(case: Case, units: list[str], rounds: int) -> list[str]:
     calls = contestants(case)
     peers = [name for name in calls if name != OURS]
     calls |= {unit: on_unit(wheel, unit, calls[OURS]) for unit in units}
-    result = race(calls, 0.0, rounds=rounds)
+    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
+    result = race(calls, 0.0, clock, rounds)
     best = {name: timing.best for name, timing in result.timings.items()}
     others = [min(best[name] for name in peers), *(best[unit] for unit in units)]
     rate = count(case).flops / best[OURS] / 1e9
