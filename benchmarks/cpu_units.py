@@ -4,8 +4,8 @@
 
 Prints a table in Markdown: the unit in use against scaled_dot_product_attention in its fastest
 layout, and against each unit of --units. A ratio is best time against best time; the contestants
-take turns in one process, `--rounds` samples each. With one thread the time is that of the processor,
-so that a busy machine disturbs less. B = 1, four query heads on each KV head.
+take turns in one process, `--rounds` samples each. With one thread the time is that of the
+processor, so that a busy machine disturbs less. B = 1, four query heads on each KV head.
 """
 
 from __future__ import annotations
