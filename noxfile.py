@@ -36,6 +36,19 @@ IMPORTS = {"v2": "flash_attn", "v3": "flash_attn_interface"}
 # The Python that runs nox, so one that is there. With its usual torch it also runs the tests that
 # are marked `once`.
 MAIN = f"{sys.version_info[0]}.{sys.version_info[1]}"
+# Releases of torch_npu that both wheels are tested with on NPU tensors, over the simulated CANN
+# runtime: with each Python the one of its usual torch, and one of the old ABI of std::string.
+TORCH_NPU = {"3.10": ["2.9.0", "2.5.1.post1"], "3.11": ["2.13.0"]}
+TORCH_NPU_COMPAT = (
+    "2.1.0.post17",
+    "2.5.1.post1",
+    "2.6.0",
+    "2.7.1",
+    "2.8.0",
+    "2.10.0",
+    "2.11.0",
+    "2.12.0",
+)
 # What is not asked of one wheel under one torch: other sessions', and the other wheel's.
 _FOLDERS = (
     "cann_runtime",
@@ -43,6 +56,7 @@ _FOLDERS = (
     "docs",
     "lint",
     "npu",
+    "npu_device",
     "npu_host",
     "packaging",
     "simulator",
@@ -100,7 +114,7 @@ nox.options.sessions = [
     "npu",
     "torch-npu",
     *(f"test-{v}" for v in TORCH),
-    "compat",
+    "smoke",
 ]
 
 
@@ -203,6 +217,17 @@ def _pytest(session: nox.Session, *arguments: str, env: dict[str, str] | None = 
         session.error("no test ran")
 
 
+def _simulated_cann(session: nox.Session) -> dict[str, str]:
+    """Builds the simulated CANN runtime; the environment in which torch_npu finds it."""
+    build = BUILD / "cann"
+    python = Path(session.bin) / "python"
+    configure = ("cmake", "-S", "simulator/cann_runtime", "-B", build, "-G", "Ninja")
+    session.run(*configure, f"-DPython_EXECUTABLE={python}", external=True)
+    session.run("cmake", "--build", build, external=True)
+    libraries = str(build / "lib")
+    return {"ASCSIM_CANN_LIB": libraries, "LD_LIBRARY_PATH": libraries}
+
+
 # ---------------------------------------------------------------- build
 
 
@@ -246,29 +271,62 @@ def _less(python: str, torch: str) -> tuple[str, ...]:
     return ("-m", "not once", "--ignore=tests/unit", *(() if torch == usual else ("--cases=600",)))
 
 
-def _test_session(python: str, torches: list[str]) -> None:
+def _device_tests(session: nox.Session, torch_npu: str) -> None:
+    """Both wheels, with simulated kernels, on NPU tensors of a real torch_npu."""
+    _share_torch(session, torch_npu.split(".post")[0])
+    session.install("--no-deps", f"torch_npu=={torch_npu}", "pyyaml")
+    session.install(*_group("catlass"), *cmake.missing_tools(), "ninja")
+    session.run("python", "third_party/catlass.py", silent=True)
+    with _environment(FA_NPU_TOOLCHAIN="simulator"):
+        wheels = [str(_wheel(session, name)) for name in WHEELS]
+    session.install("--no-deps", "--force-reinstall", *wheels)
+    env = _simulated_cann(session)
+    tests = ("tests/npu_device", "-q")
+    _pytest(session, *tests, env={**env, "TASK_QUEUE_ENABLE": "1"})
+    _pytest(session, *tests, "-m", "not process", env={**env, "TASK_QUEUE_ENABLE": "0"})
+
+
+def _test_session(python: str, torches: list[str], torch_npus: list[str]) -> None:
+    cpu = [(wheel, torch, "") for wheel in WHEELS for torch in torches]
+    npu = [("both", version.split(".post")[0], version) for version in torch_npus]
+
     @nox.session(name=f"test-{python}", python=python, tags=["test"])
-    @nox.parametrize("torch", torches)
-    @nox.parametrize("wheel", list(WHEELS))
-    def test(session: nox.Session, wheel: str, torch: str) -> None:
-        """Tests one wheel; arguments go to pytest, as in: nox -s test-3.11 -- -k paged."""
+    @nox.parametrize(
+        "wheel,torch,torch_npu",
+        cpu + npu,
+        ids=[*(f"{w}, torch {t}" for w, t, _ in cpu), *(f"torch_npu {v}" for v in torch_npus)],
+    )
+    def test(session: nox.Session, wheel: str, torch: str, torch_npu: str) -> None:
+        """Tests a wheel on CPU tensors, or both on NPU tensors of a torch_npu over the simulated
+        CANN runtime; arguments go to pytest, as in: nox -s test-3.11 -- -k paged."""
+        if torch_npu:
+            _device_tests(session, torch_npu)
+            return
         _share_torch(session, torch)
         _install_wheels(session, wheel)
         _pytest(session, *SUITES[wheel], *_less(python, torch))
 
 
 for _python_version, _torch_versions in TORCH.items():
-    _test_session(_python_version, _torch_versions)
+    _test_session(_python_version, _torch_versions, TORCH_NPU.get(_python_version, []))
 
 
 @nox.session(python="3.10")
 @nox.parametrize("torch", ["2.5.1", "2.1.0"])
 @nox.parametrize("wheel", list(WHEELS))
-def compat(session: nox.Session, wheel: str, torch: str) -> None:
+def smoke(session: nox.Session, wheel: str, torch: str) -> None:
     """The smoke tests on the same wheel files under old torch versions."""
     _share_torch(session, torch)
     _install_wheels(session, wheel)
     _pytest(session, *SUITES[wheel], "-m", "smoke")
+
+
+@nox.session(python="3.10")
+@nox.parametrize("torch_npu", list(TORCH_NPU_COMPAT))
+def compat(session: nox.Session, torch_npu: str) -> None:
+    """The same wheel files on NPU tensors of many torch_npu; gigabytes of downloads, so not a
+    default."""
+    _device_tests(session, torch_npu)
 
 
 @nox.session
@@ -357,13 +415,7 @@ def torch_npu(session: nox.Session) -> None:
     _share_torch(session)
     session.install("--no-deps", f"torch_npu=={TORCH[MAIN][0]}", "pyyaml")
     session.install(*cmake.missing_tools(), "ninja")
-    build = BUILD / "cann"
-    python = Path(session.bin) / "python"
-    configure = ("cmake", "-S", "simulator/cann_runtime", "-B", build, "-G", "Ninja")
-    session.run(*configure, f"-DPython_EXECUTABLE={python}", external=True)
-    session.run("cmake", "--build", build, external=True)
-    libraries = str(build / "lib")
-    env = {"ASCSIM_CANN_LIB": libraries, "LD_LIBRARY_PATH": libraries}
+    env = _simulated_cann(session)
     _pytest(session, "tests/cann_runtime", "--confcutdir=tests/cann_runtime", env=env)
 
 

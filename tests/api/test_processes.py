@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import multiprocessing
 import os
 import subprocess
@@ -152,6 +153,17 @@ def test_report_names_what_matters(wheel: Wheel) -> None:
     assert facts["torch"] == torch.__version__
     assert facts["threads"] == str(torch.get_num_threads())
     assert info.report().count("\n") == len(facts) - 1
+
+
+def test_report_of_the_command_line(wheel: Wheel) -> None:
+    command = [sys.executable, "-m", wheel.name]
+    done = [
+        subprocess.run([*command, *options], capture_output=True, text=True, check=True).stdout
+        for options in ([], ["--json"])
+    ]
+    facts = json.loads(done[1])
+    assert facts["torch"] == torch.__version__ and "torch_npu" in facts
+    assert done[0].splitlines() == [f"{name}: {text}" for name, text in facts.items()]
 
 
 def in_process(wheel: Wheel, choice: str) -> str:

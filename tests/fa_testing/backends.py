@@ -22,14 +22,15 @@ MODULES = {2: "flash_attn", 3: "flash_attn_interface"}
 
 @dataclass
 class Wheel:
-    """One installed wheel."""
+    """One installed wheel, and the device that calls get their tensors on."""
 
     api: int
     module: ModuleType
+    device: str = "cpu"
 
     @staticmethod
-    def load(api: int) -> Wheel:
-        return Wheel(api, importlib.import_module(MODULES[api]))
+    def load(api: int, device: str = "cpu") -> Wheel:
+        return Wheel(api, importlib.import_module(MODULES[api]), device)
 
     @property
     def native(self) -> Any:
@@ -55,6 +56,12 @@ class Outcome:
     rng: tuple[int, int] | None = None
     probs: Tensor | None = None
     partials: tuple[Tensor, ...] = field(default_factory=tuple)
+
+    def cpu(self) -> Outcome:
+        """The same in host memory."""
+        results = {name: result.cpu() for name, result in self.results.items()}
+        probs = None if self.probs is None else self.probs.cpu()
+        return Outcome(results, self.rng, probs, tuple(x.cpu() for x in self.partials))
 
 
 def common_arguments(case: Case, x: Inputs) -> dict[str, Any]:
@@ -132,7 +139,7 @@ def metadata_arguments(case: Case, x: Inputs) -> dict[str, Any]:
     """Arguments of v3 get_scheduler_metadata for the same call."""
     lengths = x.used_k
     if lengths is None:
-        lengths = torch.full((case.b,), x.max_k, dtype=torch.int32)
+        lengths = torch.full((case.b,), x.max_k, dtype=torch.int32, device=x.q.device)
     return {
         "batch_size": case.b,
         "max_seqlen_q": x.max_q,
@@ -240,5 +247,9 @@ def call_backward(case: Case, x: Inputs, wheel: Wheel) -> Outcome:
 
 
 def call(case: Case, x: Inputs, wheel: Wheel) -> Outcome:
-    """Calls the public function of `case`; new keys go into x's caches."""
-    return call_backward(case, x, wheel) if case.backward else call_forward(case, x, wheel)
+    """Calls the public function of `case`; new keys go into x's caches. On a device these are
+    copies of x's, and the outcome is brought back."""
+    run = call_backward if case.backward else call_forward
+    if wheel.device == "cpu":
+        return run(case, x, wheel)
+    return run(case, x.to(wheel.device), wheel).cpu()

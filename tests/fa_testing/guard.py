@@ -62,7 +62,8 @@ class Shield:
 
 
 class Guard:
-    """Context manager; `rng` holds the random state of the last dropout call."""
+    """Context manager; `rng` holds the random state of the last dropout call. Outputs on a device
+    have guards of the simulator's instead."""
 
     def __init__(self, wheel: Wheel) -> None:
         self.ops = wheel.cpu_ops
@@ -85,7 +86,7 @@ class Guard:
         replaced = list(arguments)
         shields = []
         for place, name in outputs.items():
-            if replaced[place] is not None:
+            if replaced[place] is not None and replaced[place].is_cpu:
                 shields.append(Shield(name, replaced[place]))
                 replaced[place] = shields[-1].view
         result = call(*replaced)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -61,6 +62,27 @@ class Inputs:
         for name in ("k", "v"):
             changes[name] = torch.empty_like(changes[name]).copy_(changes[name])
         return Inputs(**changes)
+
+    def to(self, device: str) -> Inputs:
+        """The same on another device: strides, and tensors that share memory, stay as they are."""
+        storages: dict[int, Tensor] = {}
+        moved: dict[str, Any] = {}
+        for f in fields(self):
+            value = getattr(self, f.name)
+            moved[f.name] = move(value, device, storages) if isinstance(value, Tensor) else value
+        return Inputs(**moved)
+
+
+def move(x: Tensor, device: str, storages: dict[int, Tensor]) -> Tensor:
+    """`x` on a device; `storages`: by address, those that are there already."""
+    storage = x.untyped_storage()
+    address = storage.data_ptr()
+    if address not in storages:
+        whole = torch.empty(0, dtype=torch.uint8).set_(storage)
+        storages[address] = whole.to(device)
+    size = x.element_size()
+    elements = storages[address][: storage.nbytes() // size * size].view(x.dtype)
+    return elements.as_strided(x.shape, x.stride(), x.storage_offset())
 
 
 def int32(values: object) -> Tensor:

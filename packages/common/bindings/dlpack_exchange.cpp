@@ -1,6 +1,7 @@
 #include "dlpack_exchange.h"
 
 #include <cstdint>
+#include <string>
 
 namespace py = pybind11;
 
@@ -43,6 +44,7 @@ struct DlExchangeTable {
 
 constexpr uint32_t kMajorVersion = 1;
 constexpr int32_t kCpu = 1;
+constexpr int32_t kExtension = 12;  // torch's PrivateUse1
 
 struct Exchange {
   const DlExchangeTable* table = nullptr;
@@ -72,6 +74,17 @@ struct Exchange {
 const Exchange& exchange() {
   static const Exchange* found = new Exchange;
   return *found;
+}
+
+// Whether torch's extension device is the NPU. Asked when a tensor is there, since torch_npu gives
+// that device its name when it is imported.
+bool extension_is_npu() {
+  static const bool is_npu = [] {
+    py::object name_of =
+        py::module_::import("torch").attr("_C").attr("_get_privateuse1_backend_name");
+    return std::string(py::str(name_of())) == "npu";
+  }();
+  return is_npu;
 }
 
 DType dtype_of(const DlDataType& dtype) {
@@ -109,13 +122,14 @@ bool read_through_dlpack(py::handle tensor, TensorView* view) {
     return false;
   }
   DType dtype = dtype_of(source.dtype);
-  if (source.device.type != kCpu || source.rank > kMaxRank || dtype == DType::kOther ||
+  const bool on_npu = source.device.type == kExtension && extension_is_npu();
+  if ((source.device.type != kCpu && !on_npu) || source.rank > kMaxRank || dtype == DType::kOther ||
       (source.rank > 0 && !source.strides)) {
     return false;
   }
   view->data = static_cast<char*>(source.data) + source.byte_offset;
   view->dtype = dtype;
-  view->device = Device::kCpu;
+  view->device = on_npu ? Device::kNpu : Device::kCpu;
   view->defined = true;
   view->rank = source.rank;
   for (int i = 0; i < source.rank; ++i) {

@@ -16,6 +16,8 @@ struct TorchNames {
   PyObject* stride = PyUnicode_InternFromString("stride");
   PyObject* dtype = PyUnicode_InternFromString("dtype");
   PyObject* is_cpu = PyUnicode_InternFromString("is_cpu");
+  PyObject* device = PyUnicode_InternFromString("device");
+  PyObject* type = PyUnicode_InternFromString("type");
   PyObject* data_ptr = PyUnicode_InternFromString("data_ptr");
   PyObject* dtypes[6] = {};
 
@@ -62,8 +64,8 @@ void read_dtype(py::handle tensor, const TorchNames& names, TensorView* view) {
 
 Device device_of(py::handle tensor, const TorchNames& names) {
   if (attribute(tensor, names.is_cpu).ptr() == Py_True) return Device::kCpu;
-  std::string type = py::str(tensor.attr("device").attr("type"));
-  return type == "npu" ? Device::kNpu : Device::kOther;
+  py::object type = attribute(attribute(tensor, names.device), names.type);
+  return PyUnicode_CompareWithASCIIString(type.ptr(), "npu") == 0 ? Device::kNpu : Device::kOther;
 }
 
 }  // namespace

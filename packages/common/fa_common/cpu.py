@@ -17,6 +17,7 @@ from .allocate import (
     dropout_probs,
     extra_gradients,
     input_gradients,
+    like_q,
     softmax_d,
     split_partials,
 )
@@ -26,7 +27,7 @@ from .schemas import DEFAULT_SPLITS
 from .wheel import API, native
 
 _native_forward = native.forward
-_CONTIGUOUS, _FLOAT32 = torch.contiguous_format, torch.float32
+_FLOAT32 = torch.float32
 _threads = torch.get_num_threads
 
 
@@ -85,7 +86,7 @@ def forward_dense(
         # Made for inputs that fit together; looking at them first would cost 2 us per call. The
         # core refuses all others before it writes, also outputs that are not what it expects.
         batch, tokens, heads, head_dim = q.shape
-        out = torch.empty_like(q, memory_format=_CONTIGUOUS)
+        out = like_q(q)
         lse = q.new_empty((batch, heads, tokens), dtype=_FLOAT32)
         scale = head_dim**-0.5 if softmax_scale is None else softmax_scale
         # fmt: off

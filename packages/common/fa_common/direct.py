@@ -1,9 +1,10 @@
 """When torch's dispatcher may be left out.
 
 Going through it costs 4 to 8 us per call, half of what a call may cost. It is needed where it would
-not simply end in the CPU implementation: under torch.compile, torch.export, torch.func, jit tracing
-and dispatch modes (fake tensors, checkpointing policies, FLOP counters), for tensor subclasses,
-other devices and lazily negated tensors, and while the profiler wants to see the operator.
+not simply end in the implementation, which CPU and NPU share: under torch.compile, torch.export,
+torch.func, jit tracing and dispatch modes (fake tensors, checkpointing policies, FLOP counters),
+for tensor subclasses, other devices and lazily negated tensors, and while the profiler wants to see
+the operator. NPU tensors also need it where more has to be looked at (see `npu.is_plain`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+
+from . import npu
 
 # Torch that has no such function cannot compile these functions either.
 _is_compiling: Callable[[], bool] = getattr(torch.compiler, "is_compiling", lambda: False)
@@ -31,12 +34,15 @@ except ImportError:
 else:
 
     def undisturbed(*tensors: Tensor | None) -> bool:
-        """Tells whether a call with these tensors is plain eager work on the CPU."""
+        """Tells whether a call with these tensors is plain eager work on the CPU or the NPU."""
         if _is_compiling() or _dispatch_modes() or _transforms() or _tracing() or _profiling():
             return False
         for x in tensors:
             if x is not None and (
-                type(x) is not Tensor or not x.is_cpu or x.is_neg() or x._is_zerotensor()
+                type(x) is not Tensor
+                or not (x.is_cpu or npu.is_plain(x))
+                or x.is_neg()
+                or x._is_zerotensor()
             ):
                 return False
         return True

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from . import cpu
-from .errors import BackendUnavailable
+from . import cpu, schemas
+from .errors import BackendUnavailable, InvalidArgument
 from .wheel import native
 
 # Atlas A2 and A3: the chips that the kernels are written for.
@@ -48,9 +48,36 @@ def _device_functions() -> tuple[Callable[[], int], Callable[[int], tuple[int, i
     return native_part._npu_getDevice, native_part._npu_getCurrentStream
 
 
+@functools.cache
+def _has_several_devices() -> bool:
+    return int(_torch_npu().npu.device_count()) > 1
+
+
+def _check_one_device(names: list[str], arguments: tuple[Any, ...]) -> None:
+    """The core tells an NPU from the CPU, but not one NPU from another."""
+    device = arguments[0].device
+    for name, x in zip(names, arguments, strict=False):
+        if isinstance(x, Tensor) and x.device != device and x.device.type == "npu":
+            raise InvalidArgument(
+                f"{name}: got a tensor on {x.device}, expected {device} (the device of {names[0]})"
+            )
+
+
+@functools.cache
+def _is_simple() -> bool:
+    """Whether NPU tensors have a back end, and one device only that they can be on."""
+    return not _refusal() and not _has_several_devices()
+
+
+def is_plain(x: Tensor) -> bool:
+    """Tells whether `operator` would do nothing but call the implementation for `x`."""
+    return x.device.type == "npu" and _is_simple()
+
+
 def operator(name: str) -> Callable[..., Any]:
     """Returns the implementation of operator `name` for NPU tensors."""
     implementation: Callable[..., Any] = getattr(cpu, name)
+    names = schemas.argument_names(name)
 
     def call(*arguments: Any) -> Any:
         device = arguments[0].device
@@ -59,6 +86,9 @@ def operator(name: str) -> Callable[..., Any]:
         why = _refusal()
         if why:
             raise BackendUnavailable(f"{name}: got NPU tensors, expected CPU tensors ({why})")
+        if not _has_several_devices():
+            return implementation(*arguments)
+        _check_one_device(names, arguments)
         if device.index == _device_functions()[0]():
             return implementation(*arguments)
         with _torch_npu().npu.device(device):

@@ -76,3 +76,21 @@ SCHEDULER_METADATA = """scheduler_metadata(Tensor cache_seqlens, str dtype, int 
   int max_seqlen_q, int max_seqlen_k, int q_heads, int kv_heads, int head_dim, int value_dim,
   int page_size, bool causal, int window_left, int window_right, int attention_chunk,
   bool has_softcap, int num_splits, int pack_gqa, int sm_margin) -> Tensor"""
+
+_ALL = (
+    FORWARD_DENSE,
+    FORWARD,
+    FORWARD_KVCACHE,
+    FORWARD_KVCACHE_APPEND,
+    BACKWARD,
+    BACKWARD_INTO,
+    COMBINE,
+    SCHEDULER_METADATA,
+)
+
+
+def argument_names(operator: str) -> list[str]:
+    """The arguments of an operator, in order."""
+    (schema,) = (s for s in _ALL if s.startswith(f"{operator}("))
+    inside = schema[schema.index("(") + 1 : schema.rindex("->")].rsplit(")", 1)[0]
+    return [argument.split("=")[0].split()[-1] for argument in inside.split(",")]

@@ -15,13 +15,14 @@ struct Soc {
 };
 
 // AI cores: platform_config of the CANN runtime.
-constexpr std::array<Soc, 6> kSocs{{
+constexpr std::array<Soc, 7> kSocs{{
     {"Ascend910B1", 24},
     {"Ascend910B2", 24},
     {"Ascend910B3", 20},
     {"Ascend910B4", 20},
     {"Ascend910_9391", 24},
     {"Ascend910_9392", 24},
+    {"Ascend310P3", 8},  // for refusals: kernels are not for it
 }};
 
 [[noreturn]] void refuse(const char* variable, const char* value, const std::string& allowed) {
