@@ -282,7 +282,8 @@ def _device_tests(session: nox.Session, torch_npu: str) -> None:
     session.install("--no-deps", "--force-reinstall", *wheels)
     env = _simulated_cann(session)
     tests = ("tests/npu_device", "-q")
-    _pytest(session, *tests, env={**env, "TASK_QUEUE_ENABLE": "1"})
+    usual = () if _python(session) == MAIN else ("-m", "not once")
+    _pytest(session, *tests, *usual, env={**env, "TASK_QUEUE_ENABLE": "1"})
     _pytest(session, *tests, "-m", "not process", env={**env, "TASK_QUEUE_ENABLE": "0"})
 
 

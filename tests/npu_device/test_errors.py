@@ -22,6 +22,7 @@ def test_tensors_on_cpu_and_npu(wheel: Wheel, on_cpu: int) -> None:
         attend(wheel, *mixed)
 
 
+@pytest.mark.once
 @pytest.mark.process
 def test_tensors_on_two_npus(api: int) -> None:
     text = run_program("two_devices.py", str(api), ASCSIM_DEVICES="2")
@@ -29,6 +30,7 @@ def test_tensors_on_two_npus(api: int) -> None:
     assert "InvalidArgument k: got a tensor on npu:1, expected npu:0 (the device of q)" in text
 
 
+@pytest.mark.once
 @pytest.mark.process
 def test_another_chip(api: int) -> None:
     text = run_program("one_call.py", str(api), ASCSIM_SOC="Ascend310P3", ASCSIM_CORES="8")
@@ -36,6 +38,7 @@ def test_another_chip(api: int) -> None:
     assert "Ascend310P3" in text and "Ascend910B" in text
 
 
+@pytest.mark.once
 @pytest.mark.process
 def test_a_wheel_without_kernels(api: int, tmp_path: Path) -> None:
     package = Path(str(importlib.import_module(MODULES[api]).__file__)).parent
@@ -45,6 +48,7 @@ def test_a_wheel_without_kernels(api: int, tmp_path: Path) -> None:
     assert "BackendUnavailable" in text and "this build has no NPU kernels" in text
 
 
+@pytest.mark.once
 @pytest.mark.process
 def test_the_cpu_back_end_takes_no_npu_tensors(api: int) -> None:
     text = run_program("one_call.py", str(api), FLASH_ATTN_NPU_BACKEND="cpu")
