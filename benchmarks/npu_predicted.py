@@ -15,6 +15,7 @@ from typing import Any
 import npu_timing
 from npu_timing import CLOCK_MHZ, CORES, tensor
 
+from fa_testing.dropout_bits import threshold
 from npu.kernel_args import ForwardArgs, LengthArgs
 
 MAC_PER_CYCLE = 16 * 16 * 16
@@ -29,6 +30,7 @@ class Shape:
     value_dim: int
     causal: bool = False
     heads: int = 16
+    dropout: float = 0.0
 
     @property
     def macs(self) -> float:
@@ -40,6 +42,7 @@ def predict(sim: ModuleType, shape: Shape, profile: str) -> Any:
     """What the simulator's run returns."""
     args = ForwardArgs(batch=1, q_heads=shape.heads, kv_heads=shape.heads, heads_per_row_group=1)
     args.head_dim, args.value_dim = shape.head_dim, shape.value_dim
+    args.dropout.kept, args.dropout.threshold = 1.0 - shape.dropout, threshold(shape.dropout)
     args.scale = shape.head_dim**-0.5
     args.window_left, args.window_right = -1, 0 if shape.causal else -1
     args.longest_first = int(shape.causal)
@@ -48,13 +51,15 @@ def predict(sim: ModuleType, shape: Shape, profile: str) -> Any:
     k, args.k = tensor(sim, (1, shape.tokens, shape.heads, shape.head_dim))
     v, args.v = tensor(sim, (1, shape.tokens, shape.heads, shape.value_dim))
     out, args.out = tensor(sim, (1, shape.tokens, shape.heads, shape.value_dim))
-    return npu_timing.predict(sim, args, "fp16", [q, k, v], [out], profile)
+    extras = shape.dropout > 0
+    return npu_timing.predict(sim, args, "fp16", [q, k, v], [out], profile, extras)
 
 
 def main() -> None:
     parser = npu_timing.parser(__doc__.splitlines()[0])
     parser.add_argument("--tokens", type=int, nargs="+", default=[8192])
     parser.add_argument("--dims", type=int, nargs="+", default=[128], help="D; 192 has Dv = 128")
+    parser.add_argument("--dropout", type=float, default=0.0, help="p")
     options = parser.parse_args()
     sim = npu_timing.simulator(options.build)
     print(f"profile {options.profile}, {CORES} cores, B = 1, H = 16, fp16")
@@ -63,7 +68,7 @@ def main() -> None:
         for tokens in options.tokens:
             for causal in (False, True):
                 value_dim = 128 if dim == 192 else dim
-                shape = Shape(tokens, dim, value_dim, causal)
+                shape = Shape(tokens, dim, value_dim, causal, dropout=options.dropout)
                 timing = predict(sim, shape, options.profile).timing
                 peak = CORES * MAC_PER_CYCLE * CLOCK_MHZ
                 used = shape.macs / (timing.microseconds * peak)

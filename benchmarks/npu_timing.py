@@ -53,6 +53,7 @@ def predict(
     inputs: list[Any],
     outputs: list[Any],
     profile: str,
+    extras: bool = False,
 ) -> Any:
     """Times a forward kernel of the bucket that `args` needs; returns the simulator's run."""
     bucket = bucket_of(args.head_dim, args.value_dim)
@@ -63,7 +64,7 @@ def predict(
     options.execute = options.checks = options.hazards = False
     options.timing, options.profile = True, profile
     return sim.run(
-        f"fa_forward_{dtype}_{bucket.name}",
+        f"fa_forward_{dtype}_{bucket.name}{'_extras' if extras else ''}",
         CORES,
         [bytes(args)],
         options=options,

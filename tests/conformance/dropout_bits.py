@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from fa_testing.backends import Wheel
-from fa_testing.dropout import keep_mask, threshold
+from fa_testing.dropout import keep_mask
+from fa_testing.dropout_bits import threshold
 from fa_testing.guard import Guard
 
 

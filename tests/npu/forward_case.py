@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from fa_testing.dropout_bits import threshold
 from npu.halves import STORAGE, Array, to_float64, to_storage
 from npu.kernel_args import ForwardArgs, LengthArgs, PageArgs, TensorArg
 
@@ -39,6 +40,16 @@ class Case:
     lse: str = "inf"  # inf, -inf, none
     cores: int = 1
     magnitude: float = 1.0
+    dropout: float = 0.0
+    probs: bool = False  # S_dmask is wanted
+
+    @property
+    def rng_state(self) -> tuple[int, int]:
+        return (self.seed << 32) + 0x9ABCDEF0, (self.seed + 1) << 33 | 5
+
+    @property
+    def extras(self) -> bool:
+        return self.dropout > 0 or self.probs
 
     @property
     def softmax_scale(self) -> float:
@@ -47,6 +58,7 @@ class Case:
 
 # Elements between heads or tokens that are more than an ND2NZ copy can step over.
 WIDE_STRIDE = 65600
+SPARE_PROBS = (5, 3)  # rows and columns of S_dmask that no sequence can have
 SPARE_TOKENS = 3  # of a padded tensor with seqused, behind the longest sequence
 
 
@@ -95,6 +107,7 @@ class Problem:
     v: list[Array]
     out: list[Array] = field(default_factory=list)  # views of the kernel's results
     lse: list[Array] = field(default_factory=list)  # [Sq, Hq]
+    probs: Array | None = None  # S_dmask [B, Hq, rows, columns]
 
 
 class _Builder:
@@ -210,6 +223,7 @@ def build(case: Case) -> Problem:
     problem = Problem(case, args, b.inputs, b.outputs, q, k, v, out)
     _add_lse(problem, q_total)
     _add_scalars(problem)
+    _add_dropout(problem)
     return problem
 
 
@@ -244,6 +258,26 @@ def _add_scalars(problem: Problem) -> None:
     for name in ("q", "k", "v"):
         parts = getattr(problem, name)
         setattr(problem, name, [to_float64(np.ascontiguousarray(p), case.dtype) for p in parts])
+
+
+def _add_dropout(problem: Problem) -> None:
+    case, dropout = problem.case, problem.args.dropout
+    dropout.seed, dropout.offset = case.rng_state
+    dropout.threshold, dropout.kept = threshold(case.dropout), 1.0 - case.dropout
+    if not case.probs:
+        return
+    rows, columns = (
+        arg.limit + spare
+        for arg, spare in zip(
+            (problem.args.q_lengths, problem.args.kv_lengths), SPARE_PROBS, strict=True
+        )
+    )
+    shape = len(case.q_lengths), case.q_heads, rows, columns
+    problem.probs = to_storage(np.full(shape, 77.0), case.dtype)
+    problem.outputs.append(problem.probs)
+    strides = [stride // problem.probs.itemsize for stride in problem.probs.strides]
+    dropout.probs = TensorArg(problem.probs.ctypes.data, strides[0], strides[2], strides[1])
+    dropout.probs_rows, dropout.probs_columns = rows, columns
 
 
 @dataclass(frozen=True)
@@ -284,7 +318,7 @@ def run(sim: ModuleType, problem: Problem, options: Any) -> Any:
     workspace = np.zeros(bucket.workspace_bytes(case.cores), np.uint8)
     args.workspace = workspace.ctypes.data
     return sim.run(
-        f"fa_forward_{case.dtype}_{bucket.name}",
+        f"fa_forward_{case.dtype}_{bucket.name}{'_extras' if case.extras else ''}",
         case.cores,
         [bytes(args)],
         options=options,

@@ -57,6 +57,18 @@ class AlibiArgs(ctypes.Structure):
     ]
 
 
+class DropoutArgs(ctypes.Structure):
+    _fields_ = [
+        ("seed", UInt64),
+        ("offset", UInt64),
+        ("probs", TensorArg),
+        ("probs_rows", Int32),
+        ("probs_columns", Int32),
+        ("threshold", Int32),
+        ("kept", Float),
+    ]
+
+
 class SplitArgs(ctypes.Structure):
     _fields_ = [
         ("out", TensorArg),
@@ -81,6 +93,7 @@ class ForwardArgs(ctypes.Structure):
         ("cache", CacheArgs),
         ("sink", SinkArgs),
         ("alibi", AlibiArgs),
+        ("dropout", DropoutArgs),
         ("splits", SplitArgs),
         ("workspace", UInt64),
         ("status", UInt64),

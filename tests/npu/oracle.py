@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fa_testing.dropout_bits import head_bytes, threshold
 from npu.forward_case import Case, Problem
 from npu.halves import TINY, UNIT, Array, to_float64
 
@@ -20,6 +21,8 @@ class Expected:
     out_bound: Array
     lse: Array  # [Sq, Hq]
     lse_bound: Array
+    probs: Array  # S_dmask [Sq, Hq, Sk]
+    probs_bound: Array
 
 
 def visible(case: Case, sq: int, sk: int) -> Array:
@@ -34,7 +37,13 @@ def visible(case: Case, sq: int, sk: int) -> Array:
     return keep
 
 
-def expected_head(case: Case, q: Array, k: Array, v: Array) -> tuple[Array, Array, Array, Array]:
+def kept_keys(case: Case, batch: int, head: int, sq: int, sk: int) -> Array:
+    """[Sq, Sk]: what dropout keeps."""
+    number = batch * case.q_heads + head
+    return head_bytes(*case.rng_state, number, sq, sk) <= threshold(case.dropout)
+
+
+def expected_head(case: Case, q: Array, k: Array, v: Array, kept: Array) -> tuple[Array, ...]:
     """Of one head: the roundings of the probabilities, the output, and the sums in fp32."""
     scale = case.softmax_scale
     scores = scale * (q @ k.T)
@@ -48,21 +57,27 @@ def expected_head(case: Case, q: Array, k: Array, v: Array) -> tuple[Array, Arra
     top = np.where(seen, np.where(keep, scores, -np.inf).max(1, initial=-np.inf), 0.0)
     exp = np.where(keep, np.exp(scores - top[:, None]), 0.0)
     total = exp.sum(1)
-    probs = exp / np.where(seen, total, 1.0)[:, None]
+    probs = kept * exp / np.where(seen, total, 1.0)[:, None] / (1.0 - case.dropout)
     out, size = probs @ v, probs @ np.abs(v)
     worst = np.where(keep, error, 0.0).max(1, initial=0.0) + 4 * FP32 * (np.abs(top) + 2)
     sums = FP32 * (8 + math.sqrt(max(len(k), 1)))
     bound = UNIT[case.dtype] * (np.abs(out) + size) + (2 * worst[:, None] + sums) * size
-    bound += TINY[case.dtype] * (1 + (keep @ np.abs(v)) / np.where(seen, total, 1.0)[:, None])
+    lost = keep @ np.abs(v) / (1.0 - case.dropout)
+    bound += TINY[case.dtype] * (1 + lost / np.where(seen, total, 1.0)[:, None])
     with np.errstate(divide="ignore"):
         lse = np.where(seen, top + np.log(total), np.nan)
-    return out, SLACK * bound, lse, SLACK * (worst + sums + 4 * FP32 * np.abs(lse))
+    lse_bound = SLACK * (worst + sums + 4 * FP32 * np.abs(lse))
+    exp_bound = SLACK * ((UNIT[case.dtype] + 2 * worst[:, None]) * exp + TINY[case.dtype])
+    return out, SLACK * bound, lse, lse_bound, np.where(kept, exp, -exp), exp_bound
 
 
-def expected(case: Case, q: Array, k: Array, v: Array) -> Expected:
+def expected(case: Case, batch: int, q: Array, k: Array, v: Array) -> Expected:
     group = case.q_heads // case.kv_heads
     heads = [
-        expected_head(case, q[:, h], k[:, h // group], v[:, h // group])
+        expected_head(
+            *(case, q[:, h], k[:, h // group], v[:, h // group]),
+            kept_keys(case, batch, h, len(q), len(k)),
+        )
         for h in range(case.q_heads)
     ]
     return Expected(*(np.stack(part, axis=1) for part in zip(*heads, strict=True)))
@@ -72,11 +87,13 @@ def disagreements(problem: Problem) -> list[str]:
     """What is wrong with the results; empty if nothing is."""
     case, wrong = problem.case, []
     for b, (q, k, v) in enumerate(zip(problem.q, problem.k, problem.v, strict=True)):
-        want = expected(case, q, k, v)
+        want = expected(case, b, q, k, v)
         got = to_float64(np.ascontiguousarray(problem.out[b]), case.dtype)
         excess = np.abs(got - want.out) / want.out_bound
         if not (np.abs(got - want.out) <= want.out_bound).all():
             wrong.append(f"sequence {b}: out is {np.nanmax(excess)} bounds off, {_where(excess)}")
+        if problem.probs is not None:
+            wrong += _wrong_probs(problem, b, want)
         if case.lse == "none":
             continue
         seen = ~np.isnan(want.lse)
@@ -86,6 +103,20 @@ def disagreements(problem: Problem) -> list[str]:
         if not (lse[~seen] == float(case.lse)).all() or np.any(got[~seen] != 0):
             wrong.append(f"sequence {b}: rows without keys are not 0 and {case.lse}")
     return wrong
+
+
+def _wrong_probs(problem: Problem, batch: int, want: Expected) -> list[str]:
+    assert problem.probs is not None
+    got = to_float64(problem.probs[batch], problem.case.dtype).transpose(1, 0, 2)
+    whole, bound = np.zeros_like(got), np.zeros_like(got)
+    sq, _, sk = want.probs.shape
+    whole[:sq, :, :sk], bound[:sq, :, :sk] = want.probs, want.probs_bound
+    bound[whole == 0] = 0  # keys that no row sees
+    bad = ~(np.abs(got - whole) <= bound)
+    if not bad.any():
+        return []
+    at = tuple(np.argwhere(bad)[0])
+    return [f"sequence {batch}: S_dmask is {got[at]} not {whole[at]} at (query, head, key) {at}"]
 
 
 def _where(excess: Array) -> str:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from fa_testing.dropout import keep_mask, lowbias32, philox4x32, row_bytes, threshold
+from fa_testing.dropout import keep_mask
+from fa_testing.dropout_bits import head_bytes, lowbias32, philox4x32, threshold, words
 
 # Known answers of Philox4x32-10, published with Random123.
 VECTORS = [
@@ -42,19 +43,40 @@ def test_threshold() -> None:
     assert [threshold(p) for p in (0.0, 0.1, 0.5, 0.9)] == [255, 229, 127, 25]
 
 
+def test_no_two_counters_of_a_family_meet() -> None:
+    one = np.full(1, 7, np.uint32)
+    counters = np.arange(2**20, dtype=np.uint32)
+    assert np.unique(words(one, one, counters)).size == counters.size
+
+
+def test_bytes_follow_from_their_numbers() -> None:
+    data = head_bytes(seed=1, offset=2, head=4, queries=5, kv_len=64)
+    assert data.shape == (5, 64) and data.max() <= 255
+    longer = head_bytes(seed=1, offset=2, head=4, queries=9, kv_len=70)
+    assert (longer[:5, :64] == data).all()
+    for a, b in ((0, 1), (1, 4)):
+        assert (data[a] != data[b]).mean() > 0.9
+    for change in ({"seed": 2**40 + 1}, {"offset": 2**40}, {"offset": 3}, {"head": 5}):
+        arguments = {"seed": 1, "offset": 2, "head": 4} | change
+        assert (head_bytes(**arguments, queries=5, kv_len=64) != data).mean() > 0.9
+
+
 def test_four_keys_share_a_word() -> None:
-    data = row_bytes(seed=1, offset=2, query=3, head=4, kv_len=64)
-    assert data.max() <= 255
-    longer = row_bytes(seed=1, offset=2, query=3, head=4, kv_len=70)
-    assert (longer[:64] == data).all()
-    for change in ({"seed": 2**40 + 1}, {"offset": 2**40}, {"query": 5}, {"head": 5}):
-        arguments = {"seed": 1, "offset": 2, "query": 3, "head": 4} | change
-        assert (row_bytes(**arguments, kv_len=64) != data).mean() > 0.9
+    """By hand: the block of the head, the word of the query, the word of the keys."""
+    c0, c1, c2, c3 = philox4x32((4, 0, 2, 0), (1, 0))
+
+    def word(add: int, multiply: int, counter: int) -> int:
+        x = (counter * (2 * multiply + 1) + add) % 2**32
+        return int(lowbias32(np.array([x], dtype=np.uint32))[0])
+
+    row = word(c0, c1, 3), word(c2, c3, 3)
+    four = word(*row, 15).to_bytes(4, "little")
+    assert head_bytes(1, 2, 4, 4, 64)[3, 60:].tolist() == list(four)
 
 
 def test_mask_counts_heads_over_entries() -> None:
     whole = keep_mask(5, 6, entry=1, heads=2, q_len=3, kv_len=9, p=0.5)
     assert whole.shape == (2, 3, 9) and whole.dtype == torch.bool
-    row = row_bytes(5, 6, query=2, head=3, kv_len=9) <= threshold(0.5)
-    assert whole[1, 2].tolist() == row.tolist()
+    head = head_bytes(5, 6, head=3, queries=3, kv_len=9) <= threshold(0.5)
+    assert whole[1].tolist() == head.tolist()
     assert keep_mask(5, 6, 0, 2, 0, 9, 0.5).shape == (2, 0, 9)

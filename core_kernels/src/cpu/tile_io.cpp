@@ -148,15 +148,20 @@ void fill_keep(const Geometry& geometry, int32_t entry, const RowBlock& block, i
   const Dropout& dropout = geometry.dropout;
   uint32_t threshold = dropout_threshold(dropout.p);
   std::memset(keep, 0, sizeof(uint32_t) * static_cast<size_t>(keys));
+  HeadFamilies families = {};
+  int drawn_for = -1;
   for (int r = 0; r < rows_in_strip(block, strip_index); ++r) {
     PackedRow id = block.id[strip_index * block.strip + r];
-    uint32_t head = static_cast<uint32_t>(entry * geometry.q_heads + id.q_head);
-    RowKey key =
-        dropout_row_key(dropout.seed, dropout.offset, static_cast<uint32_t>(id.q_index), head);
+    if (id.q_head != drawn_for) {
+      uint32_t head = static_cast<uint32_t>(entry * geometry.q_heads + id.q_head);
+      families = dropout_head(dropout.seed, dropout.offset, head);
+      drawn_for = id.q_head;
+    }
+    WordFamily row = dropout_row(families, static_cast<uint32_t>(id.q_index));
     uint32_t word = 0;
     for (int j = 0; j < keys; ++j) {
       uint32_t index = static_cast<uint32_t>(key_begin + j);
-      if (j == 0 || index % 4 == 0) word = dropout_word(key, index / 4);
+      if (j == 0 || index % 4 == 0) word = dropout_word(row, index / 4);
       uint32_t byte = (word >> (8 * (index % 4))) & 255u;
       keep[j] |= static_cast<uint32_t>(byte <= threshold) << r;
     }

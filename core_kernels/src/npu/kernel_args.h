@@ -61,6 +61,20 @@ struct AlibiArgs {
   int32_t reserved;
 };
 
+// Dropout: which keys are kept follows from numbers (problem/dropout_bits.h). Only kernels with
+// extras have it.
+struct DropoutArgs {
+  uint64_t seed;
+  uint64_t offset;
+  // S_dmask [B, Hq, rows, columns], in the dtype of q: exp(score - maximum of the row), negative
+  // where dropped, 0 where no key is seen; seq_stride is that of its rows. 0: not wanted.
+  TensorArg probs;
+  int32_t probs_rows;     // at least q_lengths.limit
+  int32_t probs_columns;  // at least kv_lengths.limit
+  int32_t threshold;      // a key is kept while its byte is at most this
+  float kept;             // 1 - p; what is kept is divided by it
+};
+
 // Split-KV: `count` tasks share the keys of the same rows. Each stores its output and LSE in fp32,
 // for the combine kernel.
 struct SplitArgs {
@@ -107,6 +121,7 @@ struct ForwardArgs {
   CacheArgs cache;
   SinkArgs sink;
   AlibiArgs alibi;
+  DropoutArgs dropout;
   SplitArgs splits;
   uint64_t workspace;  // bytes: workspace_bytes_per_core(...) times cores
   uint64_t status;     // status region, zeroed; 0: not wanted
@@ -129,8 +144,9 @@ struct ForwardArgs {
 static_assert(std::is_trivially_copyable_v<ForwardArgs>);
 static_assert(sizeof(TensorArg) == 32 && sizeof(PageArgs) == 32 && sizeof(LengthArgs) == 24);
 static_assert(sizeof(CacheArgs) == 40 && sizeof(SinkArgs) == 24 && sizeof(AlibiArgs) == 32 &&
-              sizeof(SplitArgs) == 88);
-static_assert(sizeof(ForwardArgs) == 5 * 32 + 2 * 24 + 32 + 40 + 24 + 32 + 88 + 2 * 8 + 14 * 4);
+              sizeof(DropoutArgs) == 64 && sizeof(SplitArgs) == 88);
+static_assert(sizeof(ForwardArgs) ==
+              5 * 32 + 2 * 24 + 32 + 40 + 24 + 32 + 64 + 88 + 2 * 8 + 14 * 4);
 static_assert(sizeof(ForwardArgs) % sizeof(uint64_t) == 0);
 
 // Tables of rotary position embedding, in the dtype of q.

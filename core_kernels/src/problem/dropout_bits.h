@@ -1,10 +1,14 @@
 #pragma once
 
 // Dropout decisions from a counter, identical on every back end, so that the backward pass
-// regenerates them. One row key per (entry, head, query) from Philox4x32-10 (Salmon et al.,
-// "Parallel random numbers: as easy as 1, 2, 3", SC 2011); four keys share one 32-bit word from a
-// multiply-xorshift mix of the key block (constants: C. Wellons, "Prospecting for hash functions",
-// lowbias32). The mix uses only 32-bit multiply, shift and xor. No NPU kernel has it yet.
+// regenerates them. A family of 32-bit words from two numbers and a counter, by a multiply-xorshift
+// mix (constants: C. Wellons, "Prospecting for hash functions", lowbias32), is used on two levels:
+// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011) makes two
+// families per (entry, head); they give each query a family of its own, each of whose words serves
+// four keys.
+//
+// The vector unit of an NPU multiplies, adds and shifts words of 32 bits; it has no xor, but "and"
+// and "or" of any bits, and x ^ y = (x | y) - (x & y).
 
 #include <cstdint>
 
@@ -12,15 +16,36 @@
 
 namespace fa {
 
-struct RowKey {
-  uint32_t k0;
-  uint32_t k1;
+inline constexpr uint32_t kDropoutMix1 = 0x7feb352du, kDropoutMix2 = 0x846ca68bu;
+
+struct WordFamily {
+  uint32_t add;
+  uint32_t multiply;  // doubled plus 1, so that no two counters give the same word
 };
 
-// Philox4x32-10 of counter (query, head, offset lo, offset hi) under key (seed lo, seed hi).
-FA_HOST_DEVICE RowKey dropout_row_key(uint64_t seed, uint64_t offset, uint32_t query,
-                                      uint32_t head) {
-  uint32_t c0 = query, c1 = head;
+FA_HOST_DEVICE uint32_t dropout_unmixed(WordFamily family, uint32_t counter) {
+  return counter * (2 * family.multiply + 1) + family.add;
+}
+
+FA_HOST_DEVICE uint32_t dropout_word(WordFamily family, uint32_t counter) {
+  uint32_t x = dropout_unmixed(family, counter);
+  x ^= x >> 16;
+  x *= kDropoutMix1;
+  x ^= x >> 15;
+  x *= kDropoutMix2;
+  x ^= x >> 16;
+  return x;
+}
+
+// Of a query head of a batch entry: what gives each query its family.
+struct HeadFamilies {
+  WordFamily adds, multipliers;
+};
+
+// Philox4x32-10 of counter (head, 0, offset lo, offset hi) under key (seed lo, seed hi); `head`
+// counts on over the entries.
+FA_HOST_DEVICE HeadFamilies dropout_head(uint64_t seed, uint64_t offset, uint32_t head) {
+  uint32_t c0 = head, c1 = 0;
   uint32_t c2 = static_cast<uint32_t>(offset), c3 = static_cast<uint32_t>(offset >> 32);
   uint32_t key0 = static_cast<uint32_t>(seed), key1 = static_cast<uint32_t>(seed >> 32);
   for (int round = 0; round < 10; ++round) {
@@ -35,18 +60,12 @@ FA_HOST_DEVICE RowKey dropout_row_key(uint64_t seed, uint64_t offset, uint32_t q
     key0 += 0x9E3779B9u;
     key1 += 0xBB67AE85u;
   }
-  return {c0, c1};
+  return {{c0, c1}, {c2, c3}};
 }
 
-// Random bytes for keys 4 * block .. 4 * block + 3, lowest byte first.
-FA_HOST_DEVICE uint32_t dropout_word(RowKey key, uint32_t block) {
-  uint32_t x = block * (key.k1 | 1u) + key.k0;
-  x ^= x >> 16;
-  x *= 0x7feb352du;
-  x ^= x >> 15;
-  x *= 0x846ca68bu;
-  x ^= x >> 16;
-  return x;
+// The bytes of its word n, lowest first, are those of keys 4 n .. 4 n + 3.
+FA_HOST_DEVICE WordFamily dropout_row(const HeadFamilies& head, uint32_t query) {
+  return {dropout_word(head.adds, query), dropout_word(head.multipliers, query)};
 }
 
 // A key is kept while its byte is at most this.

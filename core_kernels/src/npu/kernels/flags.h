@@ -23,7 +23,7 @@ enum class UbInEvent : int8_t { kScores = 0, kPartial = 2 };
 // V -> MTE3 "filled" and back "free".
 enum class UbOutEvent : int8_t { kProbs = 0, kOut = 2, kLse = 3 };
 // S -> V "filled" and back "free".
-enum class ScalarEvent : int8_t { kLimits = 0, kSinks = 2 };
+enum class ScalarEvent : int8_t { kLimits = 0, kSinks = 2, kFamilies = 3 };
 
 // Of the combine kernel: MTE2 -> V "filled" and back "free"; V -> MTE3 and back.
 enum class CombineEvent : int8_t { kPartial = 0, kLse = 2, kOut = 3 };

@@ -15,7 +15,8 @@ namespace fa::npu {
 template <typename Config>
 __aicore__ inline void forward(const ForwardArgs& args) {
   const int64_t core = AscendC::GetBlockIdx() / AscendC::GetSubBlockNum();
-  Schedule schedule(args, Stack<Config>::kKeys, core, AscendC::GetBlockNum());
+  const bool twice = Config::kExtras && args.dropout.probs.address != 0;
+  Schedule schedule(args, Stack<Config>::kKeys, twice, core, AscendC::GetBlockNum());
   if ASCEND_IS_AIC {
     CubeRole<Config> cube(args, schedule, core);
     run_units(schedule, cube);
@@ -25,9 +26,11 @@ __aicore__ inline void forward(const ForwardArgs& args) {
     run_units(schedule, vector);
     vector.drain();
     const int64_t vectors = AscendC::GetSubBlockNum();
+    const int32_t first = static_cast<int32_t>(core * vectors + AscendC::GetSubBlockIdx());
+    const int32_t step = static_cast<int32_t>(AscendC::GetBlockNum() * vectors);
     UnownedRows<Config> unowned(args);
-    unowned.clear(static_cast<int32_t>(core * vectors + AscendC::GetSubBlockIdx()),
-                  static_cast<int32_t>(AscendC::GetBlockNum() * vectors));
+    unowned.clear(first, step);
+    vector.clear_unowned(first, step);
   }
 }
 

@@ -32,6 +32,7 @@ class Output {
         slopes_(args.alibi),
         pitch_(round_up(args.value_dim, Arch::kFractal)),
         empty_lse_(split_ ? kMinusInfinity : args.empty_lse),
+        kept_(args.dropout.kept),
         ub_(ub) {
     for (int32_t slot = 0; slot < Layout::kSlots; ++slot) {
       set_event<Event::V_MTE2>(UbInEvent::kPartial, slot);
@@ -116,12 +117,17 @@ class Output {
     scale_rows(ub_.row_max[0], rows);
   }
 
-  // out /= sum. A row that sees a key has a sum of at least exp(0) = 1, any other one 0.
+  // out /= sum, and what dropout takes away is made up for. A row that sees a key has a sum of at
+  // least exp(0) = 1, any other one 0.
   __aicore__ inline void divide(int32_t task_slot, Rows rows) {
     AscendC::Maxs(ub_.row_sum, ub_.sum[task_slot], 1.0f, Layout::kRows);
     vector_barrier();
     spread_rows(ub_.spread, ub_.row_sum, rows.padded());
     vector_barrier();
+    if constexpr (Config::kExtras) {
+      AscendC::Muls(ub_.spread, ub_.spread, kept_, rows.padded() * Arch::kBlockLanes);
+      vector_barrier();
+    }
     for (int32_t column = 0; column < pitch_; column += Arch::kVectorLanes) {
       const AscendC::LocalTensor<float> block = ub_.out[static_cast<uint32_t>(column)];
       AscendC::Div(block, block, ub_.spread, lanes_at(column), static_cast<uint8_t>(rows.count),
@@ -210,6 +216,7 @@ class Output {
   AlibiSlopes slopes_;
   int32_t pitch_;
   float empty_lse_;
+  float kept_;  // by dropout; 1 without it
   UbBuffers<Config>& ub_;
   int32_t slot_ = 0;
 };

@@ -23,8 +23,9 @@ struct Task {
   int32_t split = 0;
   KvRange part = {};  // the keys of that split
   int32_t first_query = 0;
-  int32_t rows = 0;   // row r is (query first_query + r / heads.size, member r % heads.size)
-  KvRange keys = {};  // seen by any of the rows
+  int32_t rows = 0;    // row r is (query first_query + r / heads.size, member r % heads.size)
+  KvRange keys = {};   // seen by any of the rows
+  bool again = false;  // a second time, now that the maxima of the rows are known
 };
 
 struct Unit {
@@ -53,13 +54,15 @@ struct TileRange {
 
 class Schedule {
  public:
-  __aicore__ inline Schedule(const ForwardArgs& args, int32_t stack_keys, int64_t core,
+  // `twice`: each task a second time, right behind the first.
+  __aicore__ inline Schedule(const ForwardArgs& args, int32_t stack_keys, bool twice, int64_t core,
                              int64_t cores)
       : args_(args),
         q_(args.q_lengths, args.status, kWrongQueries),
         kv_(args),
         splits_(greater(1, args.splits.count)),
         stack_keys_(stack_keys),
+        twice_(twice),
         core_(core),
         cores_(cores),
         next_(core),
@@ -70,7 +73,7 @@ class Schedule {
   // False when there is no more.
   __aicore__ inline bool next(Unit& unit) {
     if (unit_.number < 0 || unit_.closes_task) {
-      if (!next_task()) return false;
+      if (!repeat_task() && !next_task()) return false;
       unit_.opens_task = true;
       unit_.first_key = unit_.task.keys.lo;
     } else {
@@ -106,6 +109,13 @@ class Schedule {
   }
 
  private:
+  __aicore__ inline bool repeat_task() {
+    if (!twice_ || unit_.number < 0 || unit_.task.again) return false;
+    unit_.task.again = true;
+    count_task();
+    return true;
+  }
+
   // Moves on to the (query block, sequence) that holds this core's next task.
   __aicore__ inline bool next_task() {
     while (step_ < static_cast<int64_t>(blocks_) * args_.batch) {
@@ -135,7 +145,6 @@ class Schedule {
     Task& task = unit_.task;
     const int32_t group = index / splits_;
     task.split = index % splits_;
-    task.number = tasks_++;
     task.batch = batch;
     const int32_t size = args_.heads_per_row_group;
     const int32_t heads_per_kv = args_.q_heads / args_.kv_heads;
@@ -152,6 +161,13 @@ class Schedule {
     if (task.keys.hi > task.keys.lo) {
       task.keys.lo -= (task.keys.lo - task.part.lo) % stack_keys_;
     }
+    task.again = false;
+    count_task();
+  }
+
+  __aicore__ inline void count_task() {
+    Task& task = unit_.task;
+    task.number = tasks_++;
     task.number_with_keys = tasks_with_keys_;
     if (task.keys.hi > task.keys.lo) ++tasks_with_keys_;
   }
@@ -172,6 +188,7 @@ class Schedule {
   KeyTable kv_;
   int32_t splits_;
   int32_t stack_keys_;
+  bool twice_;
   int64_t core_, cores_;
   int64_t round_ = 0;   // of dealing one task to each core
   int64_t next_;        // number of this core's next task among all

@@ -44,6 +44,13 @@ class OnlineSoftmax {
     vector_barrier();
   }
 
+  // Where the maxima of the task before are those of this one.
+  __aicore__ inline void open_with_maxima(int32_t task_slot) {
+    const int32_t before = (task_slot + kUnitsInFlight - 1) % kUnitsInFlight;
+    AscendC::Adds(ub_.shift[task_slot], ub_.shift[before], 0.0f, Layout::kRows);
+    vector_barrier();
+  }
+
   // scores * scale, or cap * tanh(scores * scale / cap) as cap - cap * 2 / (exp(2x) + 1).
   __aicore__ inline void scale(const AscendC::LocalTensor<float>& scores, int32_t count) {
     if (!scale_early_) return;

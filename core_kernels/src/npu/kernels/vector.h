@@ -15,8 +15,9 @@ __aicore__ inline void vector_barrier(Caller caller = Caller::here()) {
 }
 
 // spread[r, 0..8) = values[r]
-__aicore__ inline void spread_rows(const AscendC::LocalTensor<float>& spread,
-                                   const AscendC::LocalTensor<float>& values, int32_t rows) {
+template <typename E>
+__aicore__ inline void spread_rows(const AscendC::LocalTensor<E>& spread,
+                                   const AscendC::LocalTensor<E>& values, int32_t rows) {
   AscendC::Brcb(spread, values, static_cast<uint8_t>(rows / Arch::kBlockLanes),
                 AscendC::BrcbRepeatParams(1, Arch::kBlockLanes));
 }

@@ -6,6 +6,8 @@
 #include "npu/kernels/alibi.h"
 #include "npu/kernels/buffers/ub_buffers.h"
 #include "npu/kernels/buffers/workspace.h"
+#include "npu/kernels/dropout.h"
+#include "npu/kernels/dropout_probs.h"
 #include "npu/kernels/flags.h"
 #include "npu/kernels/mask.h"
 #include "npu/kernels/output.h"
@@ -28,6 +30,8 @@ class VectorRole {
         mask_(schedule, ub_),
         softmax_({args.scale, args.softcap, Config::kExtras && args.alibi.slopes != 0}, ub_),
         alibi_(args.alibi, ub_),
+        dropout_(args, ub_),
+        dropout_probs_(args, ub_),
         output_(args, ub_),
         half_(static_cast<int32_t>(half)) {
     for (int32_t slot = 0; slot < Layout::kSlots; ++slot) {
@@ -47,21 +51,27 @@ class VectorRole {
       wait_event<Event::MTE3_MTE2>(UbInEvent::kScores, slot);
     }
     mask_.drain();
+    if constexpr (Config::kExtras) dropout_.drain();
     output_.drain();
     AscendC::PipeBarrier<PIPE_ALL>();
+  }
+
+  // What no sequence owns, after drain(): of every `step`th one from `first` on.
+  __aicore__ inline void clear_unowned(int32_t first, int32_t step) {
+    if constexpr (Config::kExtras) dropout_probs_.clear_unowned(first, step);
   }
 
  private:
   // Probabilities of a unit.
   __aicore__ inline void begin(const Unit& unit) {
     const Rows own = own_rows(unit.task);
-    if (unit.opens_task) softmax_.open_task(unit.task_slot());
+    if (unit.opens_task) open(unit, own);
     if (unit.keys == 0) return;
-    if (unit.opens_task) mask_.open(unit.task, own);
     wait_cross(CrossFlag::kScoresDone);
     const int32_t width = round_up(unit.keys, Arch::kVectorLanes);
     const int32_t step =
         lesser(Layout::kChunkRows, Layout::kChunk / width / Arch::kBlockLanes * Arch::kBlockLanes);
+    if constexpr (Config::kExtras) dropout_.open_unit(unit);
     for (int32_t row = 0; row < own.count; row += step) {
       softmax_chunk(unit, own.first, {row, lesser(step, own.count - row)}, width);
     }
@@ -70,11 +80,22 @@ class VectorRole {
     if (unit.closes_task) mask_.close();
   }
 
-  // Output of a unit, and at its end that of the task.
+  __aicore__ inline void open(const Unit& unit, Rows own) {
+    softmax_.open_task(unit.task_slot());
+    if constexpr (Config::kExtras) {
+      if (unit.task.again) softmax_.open_with_maxima(unit.task_slot());
+      if (unit.task.again && own.count != 0) dropout_probs_.clear(unit.task, own);
+    }
+    if (unit.keys == 0) return;
+    mask_.open(unit.task, own);
+    if constexpr (Config::kExtras) dropout_.open(unit.task, own);
+  }
+
+  // Output of a unit, and at its end that of the task; a task that comes again has had its own.
   __aicore__ inline void end(const Unit& unit) {
     const Rows own = own_rows(unit.task);
     if (unit.keys != 0) wait_cross(CrossFlag::kPartialDone);
-    if (own.count == 0) return;
+    if (own.count == 0 || unit.task.again) return;
     if (unit.keys == 0) {
       output_.clear(own.count);
     } else {
@@ -101,9 +122,10 @@ class VectorRole {
     mask_.apply(scores, unit, own, rows, width);
     softmax_.exponentiate(scores, rows, width, unit.task_slot(), unit.slot());
     softmax_.fold_sums(scores, rows, width);
+    if constexpr (Config::kExtras) dropout_.apply(scores, unit, rows, width);
     AscendC::Cast(ub_.probs[score_slot_], scores, AscendC::RoundMode::CAST_RINT,
                   static_cast<uint32_t>(rows.count * width));
-    store_probs(workspace_.probs[unit.slot()][at], rows.count, width);
+    store_probs(unit, own, rows, width);
     score_slot_ = 1 - score_slot_;
   }
 
@@ -119,15 +141,19 @@ class VectorRole {
     wait_event<Event::MTE2_V>(UbInEvent::kScores, score_slot_);
   }
 
-  __aicore__ inline void store_probs(const AscendC::GlobalTensor<T>& to, int32_t rows,
-                                     int32_t width) {
+  __aicore__ inline void store_probs(const Unit& unit, int32_t own, Rows rows, int32_t width) {
     constexpr int32_t kPerBlock = Arch::kBlockBytes / static_cast<int32_t>(sizeof(T));
     set_event<Event::V_MTE3>(UbOutEvent::kProbs, score_slot_);
     wait_event<Event::V_MTE3>(UbOutEvent::kProbs, score_slot_);
-    AscendC::DataCopy(to, ub_.probs[score_slot_],
-                      AscendC::DataCopyParams(
-                          static_cast<uint16_t>(rows), static_cast<uint16_t>(width / kPerBlock), 0,
-                          static_cast<uint16_t>((kStackKeys - width) / kPerBlock)));
+    const Rows of_task{own + rows.first, rows.count};
+    AscendC::DataCopy(
+        workspace_.probs[unit.slot()][of_task.offset(kStackKeys)], ub_.probs[score_slot_],
+        AscendC::DataCopyParams(static_cast<uint16_t>(rows.count),
+                                static_cast<uint16_t>(width / kPerBlock), 0,
+                                static_cast<uint16_t>((kStackKeys - width) / kPerBlock)));
+    if constexpr (Config::kExtras) {
+      if (unit.task.again) dropout_probs_.store(ub_.probs[score_slot_], unit, of_task, width);
+    }
     set_event<Event::MTE3_MTE2>(UbInEvent::kScores, score_slot_);
   }
 
@@ -143,6 +169,8 @@ class VectorRole {
   RowMask<Config> mask_;
   OnlineSoftmax<Config> softmax_;
   AlibiBias<Config> alibi_;
+  Dropout<Config> dropout_;
+  DropoutProbs<Config> dropout_probs_;
   Output<Config> output_;
   int32_t half_;
   int32_t score_slot_ = 0;

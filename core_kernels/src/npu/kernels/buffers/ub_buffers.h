@@ -51,6 +51,7 @@ struct UbBuffers {
     place(new_shift, Layout::kNewShift, 0, Layout::kRows);
     place(row_sum, Layout::kRowSum, 0, Layout::kRows);
     place(sinks, Layout::kSinks, 0, Layout::kRows);
+    if constexpr (Config::kExtras) place_dropout();
   }
 
   // Spreading reads numbers of rows that a task may not have: they shall be numbers.
@@ -76,8 +77,28 @@ struct UbBuffers {
   Tensor<float> limit, new_shift, row_sum, sinks;
   Tensor<float> shift[kUnitsInFlight], sum[kUnitsInFlight];  // of a task; shift = -scale * max
   Tensor<float> alpha[kUnitsInFlight];                       // of a unit
+  // Dropout, with extras only. Of each row: what to add, what to multiply with.
+  Tensor<int32_t> drawn, families;  // [2, rows]: as numbered, and mixed
+  Tensor<int32_t> counters;         // 0, 1, 2, ... from the first key of the unit on
+  Tensor<int32_t> words[2];         // of a chunk, in the places of partial
+  Tensor<int32_t> other_words;      // in those of fold and spread
+  Tensor<half> bytes;               // [rows, width]: of other_words, in the places of partial
+  Tensor<float> negated;            // there too
+  Tensor<uint8_t> kept;             // [rows, width bits]
 
  private:
+  __aicore__ inline void place_dropout() {
+    constexpr int32_t kWords = Layout::kWordBytes / Layout::kFloat;
+    place(drawn, Layout::kDrawn, 0, 2 * Layout::kRows);
+    place(families, Layout::kFamilies, 0, 2 * Layout::kRows);
+    for (int32_t slot = 0; slot < 2; ++slot) place(words[slot], Layout::kPartial, slot, kWords);
+    place(other_words, Layout::kOtherWords, 0, kWords);
+    place(bytes, Layout::kPartial, 0, Layout::kChunk);
+    place(negated, Layout::kPartial, 0, Layout::kSlots * Layout::kPartialElements);
+    place(counters, Layout::kCounters, 0, Layout::kCounterBytes / Layout::kFloat);
+    place(kept, Layout::kKept, 0, Layout::kKeptBytes);
+  }
+
   template <typename E>
   __aicore__ static inline void place(Tensor<E>& tensor, int32_t at, int32_t slot,
                                       int32_t elements) {

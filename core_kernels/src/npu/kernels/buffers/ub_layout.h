@@ -30,14 +30,27 @@ struct UbLayout {
   static constexpr int32_t kScores = 0;
   static constexpr int32_t kPartial = kScores + kSlots * kChunk * kFloat;
   static constexpr int32_t kOut = kPartial + kSlots * kPartialElements * kFloat;
-  static constexpr int32_t kFold = kOut + kRows * Config::kValueDim * kFloat;
-  static constexpr int32_t kSpread = kFold + kChunk / Arch::kBlockLanes * kFloat;
+  static constexpr int32_t kOutEnd = kOut + kRows * Config::kValueDim * kFloat;
+  static constexpr int32_t kFold =
+      Config::kExtras ? greater(kOutEnd, 2 * Arch::kUbBankBytes) : kOutEnd;
+  static constexpr int32_t kFoldBytes = kChunk / Arch::kBlockLanes * kFloat;
+  static constexpr int32_t kSpread = kFold + kFoldBytes;
   // Before a maximum per row is spread there, parts of rows on the way to it. Chunks of rows with
   // several parts have few of them.
   static constexpr int32_t kPartMax = kSpread;
   static constexpr int32_t kPartMaxBytes = kSpreadBytes / kParts;
   static_assert(kParts == 1 || kChunk / kPartKeys * Arch::kBlockBytes <= kPartMaxBytes);
-  static constexpr int32_t kLowSpread = kSpread + kSpreadBytes;
+  // Dropout, behind the softmax of a chunk: two places for random words, one word for four scores,
+  // share those of partial output, and so do their bytes as numbers. A third one is in other banks,
+  // and 256 bytes off, which makes it those of another group.
+  static constexpr int32_t kWordBytes = Config::kExtras ? kChunk : 0;
+  static constexpr int32_t kBankOffset = Config::kExtras ? 256 : 0;
+  static constexpr int32_t kOtherWords = kFold + kBankOffset;
+  static constexpr int32_t kSpreadPlace =
+      greater(kSpreadBytes, kWordBytes + kBankOffset - kFoldBytes);
+  static_assert(kSlots * kPartialElements * kFloat >= 2 * kWordBytes);
+  static_assert((kPartial - kFold) % (2 * Arch::kVectorLanes * kFloat) == 0);
+  static constexpr int32_t kLowSpread = kSpread + kSpreadPlace;
   static constexpr int32_t kHighSpread = kLowSpread + kChunkSpreadBytes;
   static constexpr int32_t kLseSpread = kHighSpread + kChunkSpreadBytes;
   static constexpr int32_t kColumns = kLseSpread + kSpreadBytes;  // 0, 1, 2, ...
@@ -49,14 +62,21 @@ struct UbLayout {
   static constexpr int32_t kHigh = kLow + kSlots * kRowBytes;
   static constexpr int32_t kRelative = kHigh + kSlots * kRowBytes;
   static constexpr int32_t kSinks = kRelative + kRowBytes;
-  static constexpr int32_t kLimit = kSinks + kRowBytes;
+  static constexpr int32_t kDrawn = kSinks + kRowBytes;
+  static constexpr int32_t kFamilyBytes = Config::kExtras ? 2 * kRowBytes : 0;
+  static constexpr int32_t kLimit = kDrawn + kFamilyBytes;
   static constexpr int32_t kRowMax = kLimit + kRowBytes;
   static constexpr int32_t kNewShift = kRowMax + kParts * kRowBytes;
   static constexpr int32_t kRowSum = kNewShift + kRowBytes;
   static constexpr int32_t kShift = kRowSum + kRowBytes;  // one per task in flight
   static constexpr int32_t kSum = kShift + kUnitsInFlight * kRowBytes;
   static constexpr int32_t kAlpha = kSum + kUnitsInFlight * kRowBytes;  // one per unit in flight
-  static constexpr int32_t kEnd = kAlpha + kUnitsInFlight * kRowBytes;
+  static constexpr int32_t kFamilies = kAlpha + kUnitsInFlight * kRowBytes;
+  static constexpr int32_t kKept = kFamilies + kFamilyBytes;
+  static constexpr int32_t kKeptBytes = Config::kExtras ? kChunk / 8 : 0;
+  static constexpr int32_t kCounters = kKept + kKeptBytes;
+  static constexpr int32_t kCounterBytes = Config::kExtras ? Stack<Config>::kKeys / 4 * kFloat : 0;
+  static constexpr int32_t kEnd = kCounters + kCounterBytes;
   static_assert(kEnd <= Arch::kUbBytes);
 };
 
