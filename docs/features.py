@@ -289,7 +289,6 @@ NPU_FORWARD = {
     "fp32": "-",
     "float8_e4m3fn with descales": "-",
     "head dim 1 to 512, any": "1 to 256",
-    "dropout, with S_dmask": "-",
     "second query part, scored by values (MLA absorbed)": "-",
     "log-sum-exp and its gradient": "no gradient",
     "deterministic backward": "no backward",

@@ -124,6 +124,7 @@ std::vector<DeviceBuffer> forward_memory(const ForwardProblem& problem, const Pl
   if (stage == Stage::kAppend) add_new_tokens(&memory, problem);
   add_tensor(&memory, "out_accum", problem.out_accum, combining);
   add_tensor(&memory, "softmax_lse_accum", problem.lse_accum, combining);
+  add_tensor(&memory, "S_dmask", problem.probs, false);
   add_lengths(&memory, problem.lengths, g.batch);
   const SinkValues& sink = g.sink_values;
   memory.add_strided("learnable_sink", sink.data, dtype_size(sink.dtype),

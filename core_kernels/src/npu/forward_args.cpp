@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "npu/forward_plan.h"
+#include "problem/dropout_bits.h"
 
 namespace fa::npu {
 namespace {
@@ -74,6 +75,19 @@ void fill_cache(const ForwardProblem& problem, ForwardArgs* args) {
   args->alibi = {address(g.alibi.data), g.alibi.row_stride, g.alibi.head_stride,
                  g.alibi_by_column ? 1 : 0, 0};
   args->sink = {address(sink.data), sink.stride, static_cast<int32_t>(sink.dtype), 0};
+}
+
+void fill_dropout(const ForwardProblem& problem, ForwardArgs* args) {
+  const Dropout& dropout = problem.geometry.dropout;
+  args->dropout.seed = dropout.seed;
+  args->dropout.offset = dropout.offset;
+  args->dropout.threshold = static_cast<int32_t>(dropout_threshold(dropout.p));
+  args->dropout.kept = static_cast<float>(1.0 - dropout.p);
+  if (!has_probs(problem)) return;
+  const TensorView& probs = problem.probs;
+  args->dropout.probs = {address(probs.data), probs.stride[0], probs.stride[2], probs.stride[1]};
+  args->dropout.probs_rows = static_cast<int32_t>(probs.size[2]);
+  args->dropout.probs_columns = static_cast<int32_t>(probs.size[3]);
 }
 
 void fill_scoring(const Geometry& g, ForwardArgs* args) {
@@ -169,6 +183,7 @@ ForwardArgs forward_args(const ForwardProblem& problem, const Plan& plan, uint64
   fill_cache(problem, &args);
   fill_shape(problem.geometry, &args);
   fill_scoring(problem.geometry, &args);
+  fill_dropout(problem, &args);
   fill_plan(plan, &args);
   args.workspace = workspace + static_cast<uint64_t>(scratch_begin(plan));
   if (problem.rotary.dim > 0 && args.q.address != 0) {

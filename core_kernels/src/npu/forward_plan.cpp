@@ -21,7 +21,10 @@ int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 int32_t bucket(const KernelEntry& entry) { return entry.head_dim + entry.value_dim; }
 
-bool has_extras(const ForwardProblem& problem) { return problem.geometry.alibi.data != nullptr; }
+bool has_extras(const ForwardProblem& problem) {
+  const Geometry& g = problem.geometry;
+  return g.alibi.data != nullptr || g.dropout.p > 0 || has_probs(problem);
+}
 
 // The kernel with the smallest bucket that takes the problem.
 const KernelEntry* pick_kernel(const ForwardProblem& problem, const KernelObject& object) {
@@ -98,6 +101,16 @@ int64_t rotated_bytes(const ForwardProblem& problem) {
 
 }  // namespace
 
+bool has_probs(const ForwardProblem& problem) {
+  const TensorView& probs = problem.probs;
+  return probs.defined && probs.size[0] * probs.size[1] * probs.size[2] * probs.size[3] > 0;
+}
+
+bool has_results(const ForwardProblem& problem) {
+  const Geometry& g = problem.geometry;
+  return g.q_rows * g.q_tokens > 0 || has_probs(problem);
+}
+
 int64_t scratch_begin(const Plan& plan) {
   return ceil_div(plan.status_bytes, kAlignment) * kAlignment;
 }
@@ -143,8 +156,9 @@ Status plan_forward(const ForwardProblem& problem, const KernelObject& object, P
   int64_t tasks = task_count(g, plan->heads_per_row_group, plan->rows_per_task);
   plan->splits = static_cast<int32_t>(problem.options.num_splits);
   if (plan->splits == 0) plan->splits = tasks > 0 ? choose_splits(g, tasks, cores) : 1;
+  if (has_probs(problem)) plan->splits = 1;  // S_dmask needs the row maximum over all keys
   plan->tasks = tasks * plan->splits;
-  if (g.q_rows * g.q_tokens == 0 && !problem.k_new.data) return {};
+  if (!has_results(problem) && !problem.k_new.data) return {};
   // One at least: tokens that no sequence owns are cleared.
   plan->cores = static_cast<int32_t>(std::clamp<int64_t>(plan->tasks, 1, cores));
   bool debug = false;

@@ -18,6 +18,12 @@ Status available_cores(const KernelObject& object, int64_t margin, int32_t* core
 // The entry of a role for a dtype; null if the object has none.
 const KernelEntry* find_kernel(const KernelObject& object, KernelRole role, DType dtype);
 
+// S_dmask is asked for, and has elements.
+bool has_probs(const ForwardProblem& problem);
+
+// There is something that the attention kernel has to write.
+bool has_results(const ForwardProblem& problem);
+
 Status plan_forward(const ForwardProblem& problem, const KernelObject& object, Plan* plan);
 
 }  // namespace fa::npu

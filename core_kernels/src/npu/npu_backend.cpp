@@ -97,7 +97,7 @@ Status forward_launches(const npu::KernelObject& object, const ForwardProblem& p
   if (problem.k_new.data) {
     FA_RETURN_IF_ERROR(append(object, problem, args, add(npu::Stage::kAppend)));
   }
-  if (problem.geometry.q_rows * problem.geometry.q_tokens == 0) return {};
+  if (!npu::has_results(problem)) return {};
   npu::Launch* attend = add(npu::Stage::kAttend);
   attend->kernel = plan.kernel;
   attend->cores = plan.cores;

@@ -9,7 +9,6 @@ namespace {
 using Problem = ForwardProblem;
 
 std::string given(bool is) { return is ? "a tensor" : ""; }
-std::string above(double value, double limit) { return value > limit ? concat(value) : ""; }
 
 std::string is_fp8(const Problem& p) {
   return p.q_dtype == DType::kFloat8E4M3 ? dtype_name(p.q_dtype) : "";
@@ -45,9 +44,6 @@ constexpr Refusal kRefusals[] = {
     {"q", wrong_dtype, "float16 and bfloat16"},
     {"head dim", wide_head, "1 to 256 for keys and for values"},
     {"page_table", many_pages, "pages that 32 bits can number"},
-    {"dropout_p", [](const Problem& p) { return above(p.geometry.dropout.p, 0); }, "0"},
-    {"S_dmask", [](const Problem& p) { return given(p.probs.defined); },
-     "a call that does not return it"},
     {"qv", [](const Problem& p) { return given(p.qv.data); }, "None"},
 };
 

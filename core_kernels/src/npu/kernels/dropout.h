@@ -14,13 +14,13 @@
 namespace fa::npu {
 
 template <typename Config>
-class Dropout {
+class DropoutMask {
  public:
   using Layout = UbLayout<Config>;
   using Event = AscendC::HardEvent;
   using Words = AscendC::LocalTensor<int32_t>;
 
-  __aicore__ inline Dropout(const ForwardArgs& args, UbBuffers<Config>& ub)
+  __aicore__ inline DropoutMask(const ForwardArgs& args, UbBuffers<Config>& ub)
       : args_(args.dropout),
         q_heads_(args.q_heads),
         given_(args.dropout.kept < 1.0f || args.dropout.probs.address != 0),

@@ -169,7 +169,7 @@ class VectorRole {
   RowMask<Config> mask_;
   OnlineSoftmax<Config> softmax_;
   AlibiBias<Config> alibi_;
-  Dropout<Config> dropout_;
+  DropoutMask<Config> dropout_;
   DropoutProbs<Config> dropout_probs_;
   Output<Config> output_;
   int32_t half_;
