@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from types import ModuleType
 
@@ -70,8 +71,8 @@ def test_every_bit(sim: ModuleType, p: float, head_dim: int, dtype: str) -> None
     """With scores of 0, S_dmask is 1 and -1."""
     case = Case(
         dtype=dtype,
-        q_lengths=(130,),
-        kv_lengths=(1500,),
+        q_lengths=(3, 130),
+        kv_lengths=(20, 1500),
         q_heads=2,
         head_dim=head_dim,
         value_dim=head_dim,
@@ -83,9 +84,10 @@ def test_every_bit(sim: ModuleType, p: float, head_dim: int, dtype: str) -> None
     problem = build(case)
     assert run(sim, problem, sim.Options()).reports == []
     assert problem.probs is not None
-    for head in range(2):
-        got = to_float64(problem.probs[0, head, :130, :1500], dtype)
-        kept = kept_keys(case, 0, head, 130, 1500)
+    for batch, head in itertools.product(range(2), repeat=2):
+        n, m = case.q_lengths[batch], case.kv_lengths[batch]
+        got = to_float64(problem.probs[batch, head, :n, :m], dtype)
+        kept = kept_keys(case, batch, head, n, m)
         assert np.array_equal(got, np.where(kept, 1.0, -1.0))
 
 

@@ -25,6 +25,7 @@ BASELINE = {
     (256, False): 529011,
     (256, True): 297490,
 }
+DROPOUT_BASELINE = 603327
 
 
 @pytest.mark.parametrize(("dim", "causal"), BASELINE)
@@ -32,6 +33,13 @@ def test_predicted_cycles(sim: ModuleType, dim: int, causal: bool) -> None:
     shape = npu_predicted.Shape(2048, dim, 128 if dim == 192 else dim, causal)
     cycles = npu_predicted.predict(sim, shape, "default").timing.cycles
     assert cycles == pytest.approx(BASELINE[dim, causal], rel=0.02)
+
+
+def test_predicted_dropout(sim: ModuleType) -> None:
+    """D = 128 without a mask."""
+    shape = npu_predicted.Shape(2048, 128, 128, dropout=0.1)
+    cycles = npu_predicted.predict(sim, shape, "default").timing.cycles
+    assert cycles == pytest.approx(DROPOUT_BASELINE, rel=0.02)
 
 
 # Cycles of decoding at 4,096 keys, and of many short sequences; the time adds a launch.
