@@ -24,13 +24,18 @@ def call(x: dict[str, Tensor]) -> list[Tensor]:
     """out, lse and S_dmask of a padded and a packed call; also run in a process of the CPU's."""
     import flash_attn
 
+    q, k, v = x["q"], x["k"], x["v"]
     torch.manual_seed(SEED)
-    padded = flash_attn.flash_attn_func(
-        x["q"], x["k"], x["v"], 0.3, causal=True, return_attn_probs=True
-    )
+    padded = flash_attn.flash_attn_func(q, k, v, 0.3, causal=True, return_attn_probs=True)
     packed = flash_attn.flash_attn_varlen_func(
-        *(x[name].flatten(0, 1) for name in ("q", "k", "v")),
-        *(x["starts_q"], x["starts_k"], 200, 1000, 0.6),
+        q.flatten(0, 1),
+        k.flatten(0, 1),
+        v.flatten(0, 1),
+        x["starts_q"],
+        x["starts_k"],
+        200,
+        900,
+        0.6,
         return_attn_probs=True,
     )
     return [*padded, *packed]
