@@ -86,6 +86,7 @@ CORE_MAY_INCLUDE_HEADER = {
     "npu kernels": {
         "core_kernels/include/fa/dtype.h",
         "core_kernels/src/npu/kernel_args.h",
+        "core_kernels/src/problem/dropout_bits.h",
         "core_kernels/src/problem/head_group.h",
         "core_kernels/src/problem/host_device.h",
         "core_kernels/src/problem/kv_range.h",
