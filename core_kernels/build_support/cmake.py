@@ -76,7 +76,8 @@ def configuration() -> str:
         for flag in ("--version", "-dumpmachine")
     ]
     flags = [f"{name}={os.environ.get(name, '')}" for name in _FLAG_VARIABLES]
-    return "\n".join([*cxx, *about, *flags, *definitions()])
+    cann = [str(toolchain.find_cann())] if toolchain.selected() == "bisheng" else []
+    return "\n".join([*cxx, *about, *cann, *flags, *definitions()])
 
 
 def _run(*command: str | Path) -> None:

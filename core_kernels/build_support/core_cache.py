@@ -37,6 +37,7 @@ def installed_core(*, keep_objects: bool) -> Path:
     Raises:
       SystemExit: the build fails, or the sources change while it runs.
     """
+    cmake.log("NPU kernels: {} ({})".format(*toolchain.chosen()))
     key = core_key()
     entry = cache_directory() / f"core-{key}"
     with locked(entry.with_name(f"{entry.name}.lock")):

@@ -102,7 +102,7 @@ FOREIGN_HEADERS = {
     "cpu": {"immintrin.h", "cpuid.h", "sys/auxv.h"},
     "bindings": {"pybind11/", "Python.h"},
     "npu kernels": {"catlass/", "kernel_operator.h"},
-    "npu object": {"ascsim/launch.h", "ascsim/soc.h"},
+    "npu object": {"acl/acl.h", "ascsim/launch.h", "ascsim/soc.h"},
     "cann front": {"stddef.h", "stdint.h"},
     "cann runtime": {"sys/mman.h"},
     "sim machine": {"sys/mman.h", "ucontext.h"},

@@ -47,9 +47,10 @@ class Built(NamedTuple):
 
 def environment(cache: Path, **variables: str) -> dict[str, str]:
     """Environment of a build: a cache of its own and nothing from the caller's settings."""
-    kept = {
-        k: v for k, v in os.environ.items() if not k.startswith(("FLASH_ATTN_", "FA_", "PYTHON"))
-    }
+    dropped = ("FLASH_ATTN_", "FA_", "PYTHON", "ASCEND_")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(dropped)}
+    folders = kept["PATH"].split(os.pathsep)
+    kept["PATH"] = os.pathsep.join(f for f in folders if not Path(f, "bisheng").exists())
     return kept | {"FLASH_ATTN_NPU_CORE_CACHE": str(cache)} | variables
 
 

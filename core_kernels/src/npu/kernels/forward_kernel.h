@@ -40,4 +40,4 @@ __aicore__ inline void forward(const ForwardArgs& args) {
   extern "C" __global__ __mix__(1, 2) __aicore__ void name(fa::npu::ForwardArgs args) { \
     fa::npu::forward<fa::npu::KernelConfig<T, head_dim, value_dim, extras>>(args);      \
   }                                                                                     \
-  FA_REGISTER_KERNEL(name, kMix)
+  FA_REGISTER_KERNEL(name, kMix, ForwardArgs)

@@ -1,0 +1,31 @@
+#pragma once
+
+// Every entry of the kernel object: a line for each FA_FORWARD_KERNEL and FA_VECTOR_KERNEL of
+// ../kernels. What an entry needs, and how it is started, is made from these lines.
+
+// X(name, element, head dim, value dim, extras)
+#define FA_FORWARD_KERNELS(X)                                    \
+  X(fa_forward_fp16_d64, half, 64, 64, false)                    \
+  X(fa_forward_fp16_d128, half, 128, 128, false)                 \
+  X(fa_forward_fp16_d192v128, half, 192, 128, false)             \
+  X(fa_forward_fp16_d256, half, 256, 256, false)                 \
+  X(fa_forward_bf16_d64, bfloat16_t, 64, 64, false)              \
+  X(fa_forward_bf16_d128, bfloat16_t, 128, 128, false)           \
+  X(fa_forward_bf16_d192v128, bfloat16_t, 192, 128, false)       \
+  X(fa_forward_bf16_d256, bfloat16_t, 256, 256, false)           \
+  X(fa_forward_fp16_d64_extras, half, 64, 64, true)              \
+  X(fa_forward_fp16_d128_extras, half, 128, 128, true)           \
+  X(fa_forward_fp16_d192v128_extras, half, 192, 128, true)       \
+  X(fa_forward_fp16_d256_extras, half, 256, 256, true)           \
+  X(fa_forward_bf16_d64_extras, bfloat16_t, 64, 64, true)        \
+  X(fa_forward_bf16_d128_extras, bfloat16_t, 128, 128, true)     \
+  X(fa_forward_bf16_d192v128_extras, bfloat16_t, 192, 128, true) \
+  X(fa_forward_bf16_d256_extras, bfloat16_t, 256, 256, true)
+
+// X(name, element, role)
+#define FA_VECTOR_KERNELS(X)               \
+  X(fa_combine_fp32, float, kCombine)      \
+  X(fa_combine_fp16, half, kCombine)       \
+  X(fa_combine_bf16, bfloat16_t, kCombine) \
+  X(fa_append_fp16, half, kAppend)         \
+  X(fa_append_bf16, bfloat16_t, kAppend)
