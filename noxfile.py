@@ -39,6 +39,10 @@ MAIN = f"{sys.version_info[0]}.{sys.version_info[1]}"
 # Releases of torch_npu that both wheels are tested with on NPU tensors, over the simulated CANN
 # runtime: with each Python the one of its usual torch, and one of the old ABI of std::string.
 TORCH_NPU = {"3.10": ["2.9.0", "2.5.1.post1"], "3.11": ["2.13.0"]}
+# The release that pretrained and random models are run with on NPU tensors.
+TORCH_NPU_MODELS = "2.13.0"
+NPU_TRANSFORMERS = "transformers==5.22.2"
+NPU_MODEL_TESTS = ("test_transformers.py", "test_demo.py")
 TORCH_NPU_COMPAT = (
     "2.1.0.post17",
     "2.5.1.post1",
@@ -271,8 +275,8 @@ def _less(python: str, torch: str) -> tuple[str, ...]:
     return ("-m", "not once", "--ignore=tests/unit", *(() if torch == usual else ("--cases=600",)))
 
 
-def _device_tests(session: nox.Session, torch_npu: str) -> None:
-    """Both wheels, with simulated kernels, on NPU tensors of a real torch_npu."""
+def _device_environment(session: nox.Session, torch_npu: str) -> dict[str, str]:
+    """Both wheels with simulated kernels, a real torch_npu, and the variables that it needs."""
     _share_torch(session, torch_npu.split(".post")[0])
     session.install("--no-deps", f"torch_npu=={torch_npu}", "pyyaml")
     session.install(*_group("catlass"), *cmake.missing_tools(), "ninja")
@@ -280,11 +284,21 @@ def _device_tests(session: nox.Session, torch_npu: str) -> None:
     with _environment(FA_NPU_TOOLCHAIN="simulator"):
         wheels = [str(_wheel(session, name)) for name in WHEELS]
     session.install("--no-deps", "--force-reinstall", *wheels)
-    env = _simulated_cann(session)
+    return _simulated_cann(session)
+
+
+def _device_tests(session: nox.Session, torch_npu: str) -> None:
+    """Both wheels, with simulated kernels, on NPU tensors of a real torch_npu."""
+    env = _device_environment(session, torch_npu)
     tests = ("tests/npu_device", "-q")
+    # Models run with one release; there their packages are needed, and nothing is skipped.
+    less = tuple(f"--ignore=tests/npu_device/{name}" for name in NPU_MODEL_TESTS)
+    if torch_npu == TORCH_NPU_MODELS:
+        session.install(NPU_TRANSFORMERS, *_group("demo"))
+        less = ()
     usual = () if _python(session) == MAIN else ("-m", "not once")
-    _pytest(session, *tests, *usual, env={**env, "TASK_QUEUE_ENABLE": "1"})
-    _pytest(session, *tests, "-m", "not process", env={**env, "TASK_QUEUE_ENABLE": "0"})
+    _pytest(session, *tests, *less, *usual, env={**env, "TASK_QUEUE_ENABLE": "1"})
+    _pytest(session, *tests, *less, "-m", "not process", env={**env, "TASK_QUEUE_ENABLE": "0"})
 
 
 def _test_session(python: str, torches: list[str], torch_npus: list[str]) -> None:
@@ -487,6 +501,15 @@ def demo(session: nox.Session) -> None:
     _install_wheels(session, *WHEELS)
     for example in ("semantic_search.py", "tiny_lm.py"):
         session.run("python", f"docs/examples/{example}", *session.posargs)
+
+
+@nox.session(name="demo-npu", python="3.11")
+def demo_npu(session: nox.Session) -> None:
+    """The pretrained transformer with device="npu": torch_npu on a simulated device."""
+    env = _device_environment(session, TORCH_NPU_MODELS)
+    session.install(*_group("demo"))
+    command = ("docs/examples/semantic_search.py", "--device", "npu", *session.posargs)
+    session.run("python", *command, env=env)
 
 
 @nox.session

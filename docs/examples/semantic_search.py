@@ -5,7 +5,11 @@ Every batch goes through the same encoder with three attentions: ours on packed 
 scaled_dot_product_attention, both on padded batches. Prints hits, differences, speed and memory;
 ends with status 1 if ours does not give what eager gives.
 
+With --device npu a dozen sentences are encoded on the device, in fp16, and compared with the CPU;
+that needs torch_npu, and `./dev demo-npu` runs it on a simulated device.
+
     python docs/examples/semantic_search.py [--quick] [--passages N] [--batch-size N]
+    python docs/examples/semantic_search.py --device npu
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ import fa_demo  # noqa: F401 (first: it sets how torch's threads wait)
 
 import torch
 
-from fa_demo import memory
+from fa_demo import memory, on_npu
 from fa_demo.corpus import Passage, load_passages
 from fa_demo.minilm import ATTENTIONS, Encoder, load_encoder, load_tokenizer, pad_ids, tokenize
 from fa_demo.search import (
@@ -41,6 +45,21 @@ QUERIES = (
     "wait until another thread has finished",
     "words that are nearly the same as a given word",
 )
+# What is searched with --device npu: one line of each, because simulation takes its time.
+NPU_TITLES = (
+    "shutil.rmtree",
+    "shutil.copyfile",
+    "subprocess.check_output",
+    "json.dumps",
+    "itertools.zip_longest",
+    "random.Random",
+    "threading.Thread.join",
+    "difflib.get_close_matches",
+    "heapq.merge",
+    "glob.glob",
+    "statistics.mean",
+    "gzip.open",
+)
 HITS = 3
 MIXED_BATCHES = 4
 SEED = 0
@@ -53,6 +72,8 @@ def main() -> int:
         return print_peak_memory(options.peak_memory, options.device)
     if options.threads:
         torch.set_num_threads(options.threads)
+    if options.device == "npu":
+        return search_on_npu()
     passages = load_passages(48 if options.quick else options.passages)
     texts = [f"{passage.title}: {passage.text}" for passage in passages]
     tokenizer, encoder = load_tokenizer(), load_encoder(options.device)
@@ -77,13 +98,49 @@ def main() -> int:
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--quick", action="store_true", help="a small corpus, a few seconds")
-    parser.add_argument("--passages", type=int, default=450, help="size of the corpus")
-    parser.add_argument("--batch-size", type=int, default=32, help="passages per batch")
-    parser.add_argument("--device", choices=("cpu",), default="cpu", help="npu follows later")
+    parser.add_argument("--passages", type=int, help="size of the corpus (450)")
+    parser.add_argument("--batch-size", type=int, help="passages per batch (32)")
+    parser.add_argument("--device", choices=("cpu", "npu"), default="cpu")
     parser.add_argument("--threads", type=int, default=0, help="default: as many as PyTorch takes")
     # The child process that measures one attention's memory; reads the batch from stdin.
     parser.add_argument("--peak-memory", choices=tuple(ATTENTIONS), help=argparse.SUPPRESS)
-    return parser.parse_args()
+    options = parser.parse_args()
+    sizes = (options.quick, options.passages, options.batch_size)
+    if options.device == "npu" and any(size not in (None, False) for size in sizes):
+        parser.error("--device npu takes its own sentences: no --quick, --passages, --batch-size")
+    options.passages = 450 if options.passages is None else options.passages
+    options.batch_size = 32 if options.batch_size is None else options.batch_size
+    return options
+
+
+def search_on_npu() -> int:
+    """Encodes a few sentences on the device and on the CPU; 1 if they find different things."""
+    version = on_npu.version()
+    passages = [p for p in load_passages() if p.title in NPU_TITLES]
+    texts = [f"{passage.title}: {passage.summary}" for passage in passages]
+    ids = tokenize(load_tokenizer(), [*texts, *QUERIES])
+    found, launches = on_npu.embed_everywhere(load_encoder(), ids)
+    print(
+        f"\nall-MiniLM-L6-v2 in fp16 on {'a simulated NPU' if launches else 'an NPU'}, all layers "
+        f"there, torch_npu {version}: {len(passages)} sentences, {sum(map(len, ids))} tokens"
+    )
+    hits = [best_hits(x[: len(texts)], x[len(texts) :], HITS) for x in (found.device, found.exact)]
+    for row, query in enumerate(QUERIES):
+        (score, cpu_score), index = (x[0][row, 0] for x in hits), hits[0][1][row, 0]
+        print(f"  {query}? {passages[index].title} {score:.3f} (CPU in fp32: {cpu_score:.3f})")
+    same = torch.equal(hits[0][1][:, 0], hits[1][1][:, 0])
+    difference, limit = found.difference(), found.limit()
+    print(
+        f"\nlargest difference to the embeddings of the CPU: {difference:.1e} (limit {limit:.1e})"
+    )
+    print(f"first hits identical to the CPU: {'yes' if same else 'NO'}")
+    if launches:
+        cycles = sum(launch.cycles for launch in launches)
+        print(
+            f"attention: {len(launches)} calls on {launches[0].cores} cores, {cycles} cycles "
+            "(simulated: predicted, never measured)"
+        )
+    return 0 if same and difference <= limit else 1
 
 
 def print_hits(

@@ -100,3 +100,21 @@ ACLNN(Log, const aclTensor* x, aclTensor* out) {
 ACLNN(Sqrt, const aclTensor* x, aclTensor* out) {
   return unary(ACLNN_REQUEST, x, out, [](auto a) { return std::sqrt(static_cast<double>(a)); });
 }
+ACLNN(Rsqrt, const aclTensor* x, aclTensor* out) {
+  return unary(ACLNN_REQUEST, x, out, [](auto a) { return 1 / std::sqrt(static_cast<double>(a)); });
+}
+ACLNN(Cos, const aclTensor* x, aclTensor* out) {
+  return unary(ACLNN_REQUEST, x, out, [](auto a) { return std::cos(static_cast<double>(a)); });
+}
+ACLNN(Sin, const aclTensor* x, aclTensor* out) {
+  return unary(ACLNN_REQUEST, x, out, [](auto a) { return std::sin(static_cast<double>(a)); });
+}
+
+// Of floating-point numbers; an integral base is refused.
+ACLNN(PowTensorScalar, const aclTensor* x, const aclScalar* exponent, aclTensor* out) {
+  const Request request = ACLNN_REQUEST;
+  if (exponent == nullptr) return refuse(request, "an exponent that is a null pointer");
+  if (x != nullptr && is_integral(x->data_type)) return refuse(request, "integral types");
+  return unary(request, x, out,
+               [y = real_value(exponent)](auto a) { return std::pow(static_cast<double>(a), y); });
+}

@@ -44,13 +44,35 @@ AclError bitwise(const Request& request, const aclTensor* x, const aclTensor* y,
   });
 }
 
+// The same with a number.
+template <typename Function>
+AclError bitwise(const Request& request, const aclTensor* x, const aclScalar* y, aclTensor* out,
+                 Function function) {
+  if (y == nullptr) return refuse(request, "a scalar that is a null pointer");
+  if (x != nullptr && !(is_integral(x->data_type) && is_integral(y->data_type))) {
+    return refuse(request, "types that are not integral");
+  }
+  return unary(request, x, out, [function, b = int_value(y)](auto a) {
+    return function(static_cast<int64_t>(a), b);
+  });
+}
+
+constexpr auto kAnd = [](int64_t a, int64_t b) { return a & b; };
+constexpr auto kOr = [](int64_t a, int64_t b) { return a | b; };
+
 }  // namespace
 
+ACLNN(BitwiseAndScalar, const aclTensor* x, const aclScalar* y, aclTensor* out) {
+  return bitwise(ACLNN_REQUEST, x, y, out, kAnd);
+}
+ACLNN(BitwiseOrScalar, const aclTensor* x, const aclScalar* y, aclTensor* out) {
+  return bitwise(ACLNN_REQUEST, x, y, out, kOr);
+}
 ACLNN(BitwiseAndTensor, const aclTensor* x, const aclTensor* y, aclTensor* out) {
-  return bitwise(ACLNN_REQUEST, x, y, out, [](int64_t a, int64_t b) { return a & b; });
+  return bitwise(ACLNN_REQUEST, x, y, out, kAnd);
 }
 ACLNN(BitwiseOrTensor, const aclTensor* x, const aclTensor* y, aclTensor* out) {
-  return bitwise(ACLNN_REQUEST, x, y, out, [](int64_t a, int64_t b) { return a | b; });
+  return bitwise(ACLNN_REQUEST, x, y, out, kOr);
 }
 ACLNN(BitwiseNot, const aclTensor* x, aclTensor* out) {
   const Request request = ACLNN_REQUEST;

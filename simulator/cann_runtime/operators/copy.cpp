@@ -1,31 +1,10 @@
 // Copies between tensors of any strides, with conversion; concatenation.
-#include <cstring>
-
 #include "operators/elementwise.h"
+#include "operators/move.h"
 
 using namespace ascsim::cann;
 
 namespace {
-
-bool contiguous(const aclTensor& t) {
-  int64_t expected = 1;
-  for (size_t i = t.sizes.size(); i-- > 0;) {
-    if (t.sizes[i] != 1 && t.strides[i] != expected) return false;
-    expected *= t.sizes[i];
-  }
-  return true;
-}
-
-// Bytes as they are; `to` may be a part of a larger tensor.
-void move_elements(const aclTensor& from, const aclTensor& to) {
-  const size_t bytes = bytes_of(to.data_type);
-  if (from.sizes == to.sizes && contiguous(from) && contiguous(to)) {
-    std::memmove(to.first(), from.first(), static_cast<size_t>(to.count()) * bytes);
-    return;
-  }
-  walk<2>(to.sizes, {cursor_over(from, to.sizes), cursor_over(to, to.sizes)},
-          [&](const auto& at) { std::memcpy(at[1], at[0], bytes); });
-}
 
 AclError copy(const Request& request, const aclTensor* from, aclTensor* to) {
   if (from == nullptr || to == nullptr || from->data_type != to->data_type) {

@@ -1,4 +1,6 @@
 // Products of matrices, summed in double and rounded once.
+#include <algorithm>
+
 #include "operators/executor.h"
 #include "operators/walk.h"
 
@@ -31,12 +33,30 @@ aclTensor stacked(const aclTensor& x, const Sizes& lead) {
   return wide;
 }
 
-void multiply(const aclTensor& x, const aclTensor& y, const aclTensor& out) {
+// What is added to a product: scale * addend, with the addend broadcast. No data: nothing.
+struct Addend {
+  aclTensor tensor;
+  double beta = 0;
+  double alpha = 1;  // factor of the product
+};
+
+std::vector<double> scaled(const Addend& addend, const Sizes& sizes) {
+  std::vector<double> values;
+  const Codec& from = *codec_of(addend.tensor.data_type);
+  walk<1>(sizes, {cursor_over(addend.tensor, sizes)},
+          [&](const auto& at) { values.push_back(addend.beta * from.load_real(at[0])); });
+  return values;
+}
+
+void multiply(const aclTensor& x, const aclTensor& y, const aclTensor& out,
+              const Addend& addend = {}) {
   const Sizes lead(out.sizes.begin(), out.sizes.end() - 2);
   const auto rows = static_cast<size_t>(x.sizes[x.sizes.size() - 2]);
   const auto inner = static_cast<size_t>(x.sizes.back());
   const auto columns = static_cast<size_t>(y.sizes.back());
   const std::vector<double> left = dense(stacked(x, lead)), right = dense(stacked(y, lead));
+  const bool adds = addend.tensor.data != nullptr && addend.beta != 0;
+  const std::vector<double> more = adds ? scaled(addend, out.sizes) : std::vector<double>();
   const Codec& to = *codec_of(out.data_type);
   std::vector<double> sums(columns);
   size_t row = 0;  // of all matrices of the stack
@@ -46,8 +66,9 @@ void multiply(const aclTensor& x, const aclTensor& y, const aclTensor& out) {
   walk<1>(lines, {target}, [&](const auto& at) {
     const size_t matrix = row / rows;
     std::fill(sums.begin(), sums.end(), 0.0);
+    if (adds) std::copy_n(&more[row * columns], columns, sums.begin());
     for (size_t k = 0; k < inner; ++k) {
-      const double factor = left[row * inner + k];
+      const double factor = addend.alpha * left[row * inner + k];
       const double* line = &right[(matrix * inner + k) * columns];
       for (size_t j = 0; j < columns; ++j) sums[j] += factor * line[j];
     }
@@ -73,12 +94,16 @@ bool fits(const aclTensor& x, const aclTensor& y, const aclTensor& out) {
   return lead_fits(x) && lead_fits(y);
 }
 
-AclError product(const Request& request, const aclTensor* x, const aclTensor* y, aclTensor* out) {
+AclError check_product(const Request& request, const aclTensor* x, const aclTensor* y,
+                       const aclTensor* out) {
   if (x == nullptr || y == nullptr || out == nullptr) return refuse(request, "null pointers");
-  if (!fits(*x, *y, *out)) {
-    return refuse(request, "shapes " + text_of(x->sizes) + " and " + text_of(y->sizes) + " for " +
-                               text_of(out->sizes));
-  }
+  if (fits(*x, *y, *out)) return kSuccess;
+  return refuse(request, "shapes " + text_of(x->sizes) + " and " + text_of(y->sizes) + " for " +
+                             text_of(out->sizes));
+}
+
+AclError product(const Request& request, const aclTensor* x, const aclTensor* y, aclTensor* out) {
+  if (const AclError error = check_product(request, x, y, out)) return error;
   return plan(request, {{x, y}, {out}}, [x = *x, y = *y, out = *out] {
     if (out.count() != 0) multiply(x, y, out);
   });
@@ -94,4 +119,17 @@ ACLNN(Mm, const aclTensor* x, const aclTensor* y, aclTensor* out, int8_t /*cube_
 }
 ACLNN(BatchMatMul, const aclTensor* x, const aclTensor* y, aclTensor* out, int8_t /*cube_math*/) {
   return product(ACLNN_REQUEST, x, y, out);
+}
+// beta * added + alpha * x y
+ACLNN(Addmm, const aclTensor* added, const aclTensor* x, const aclTensor* y, const aclScalar* beta,
+      const aclScalar* alpha, aclTensor* out, int8_t /*cube_math*/) {
+  const Request request = ACLNN_REQUEST;
+  if (const AclError error = check_product(request, x, y, out)) return error;
+  if (added == nullptr || !broadcastable(*added, out->sizes)) {
+    return refuse(request, "an addend that does not fit " + text_of(out->sizes));
+  }
+  const Addend addend{*added, real_value(beta), real_value(alpha)};
+  return plan(request, {{added, x, y}, {out}}, [x = *x, y = *y, out = *out, addend] {
+    if (out.count() != 0) multiply(x, y, out, addend);
+  });
 }

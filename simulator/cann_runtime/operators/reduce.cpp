@@ -14,11 +14,13 @@ namespace {
 struct Split {
   Sizes kept;
   Sizes reduced;
+  std::vector<bool> gone;  // by dimension, whether it is reduced over
 };
 
 Split split(const aclTensor& x, const aclIntArray* dims) {
-  Split s{x.sizes, Sizes(x.sizes.size(), 1)};
+  Split s{x.sizes, Sizes(x.sizes.size(), 1), std::vector<bool>(x.sizes.size(), false)};
   const auto reduce = [&](size_t axis) {
+    s.gone[axis] = true;
     s.reduced[axis] = x.sizes[axis];
     s.kept[axis] = 1;
   };
@@ -31,12 +33,12 @@ Split split(const aclTensor& x, const aclIntArray* dims) {
 }
 
 // The output in the kept index space: with or without its dimensions of size 1.
-Cursor output_cursor(const aclTensor& out, const Sizes& kept) {
-  Cursor c{out.first(), Sizes(kept.size(), 0)};
+Cursor output_cursor(const aclTensor& out, const Split& s) {
+  Cursor c{out.first(), Sizes(s.kept.size(), 0)};
   const auto bytes = static_cast<int64_t>(bytes_of(out.data_type));
   size_t from = out.sizes.size();
-  for (size_t axis = kept.size(); axis-- > 0;) {
-    if (out.sizes.size() != kept.size() && kept[axis] == 1) continue;
+  for (size_t axis = s.kept.size(); axis-- > 0;) {
+    if (out.sizes.size() != s.kept.size() && s.gone[axis]) continue;
     if (from == 0) break;
     --from;
     c.step[axis] = out.strides[from] * bytes;
@@ -55,12 +57,46 @@ void reduce(const aclTensor& x, const aclTensor& out, const Split& s, Folding<Nu
   const Codec& from = *codec_of(x.data_type);
   const Codec& to = *codec_of(out.data_type);
   Cursor input = cursor_over(x, x.sizes);
-  walk<2>(s.kept, {Cursor{input.at, input.step}, output_cursor(out, s.kept)}, [&](const auto& at) {
+  walk<2>(s.kept, {Cursor{input.at, input.step}, output_cursor(out, s)}, [&](const auto& at) {
     Number value = folding.start;
     walk<1>(s.reduced, {Cursor{at[0], input.step}}, [&](const auto& element) {
       value = folding.fold(value, load<Number>(from, element[0]));
     });
     store(to, at[1], value);
+  });
+}
+
+// In double, rounded once; of nothing it is NaN.
+void mean(const aclTensor& x, const aclTensor& out, const Split& s) {
+  const Codec &from = *codec_of(x.data_type), &to = *codec_of(out.data_type);
+  const Cursor input = cursor_over(x, x.sizes);
+  walk<2>(s.kept, {input, output_cursor(out, s)}, [&](const auto& at) {
+    double total = 0, count = 0;
+    walk<1>(s.reduced, {Cursor{at[0], input.step}}, [&](const auto& element) {
+      total += from.load_real(element[0]);
+      ++count;
+    });
+    store(to, at[1], total / count);
+  });
+}
+
+// The first of the largest; NaN is larger than any number.
+template <typename Number>
+void index_of_largest(const aclTensor& x, const aclTensor& out, const Split& s) {
+  const Codec &from = *codec_of(x.data_type), &to = *codec_of(out.data_type);
+  const Cursor input = cursor_over(x, x.sizes);
+  walk<2>(s.kept, {input, output_cursor(out, s)}, [&](const auto& at) {
+    int64_t index = 0, largest = 0;
+    Number best{};
+    walk<1>(s.reduced, {Cursor{at[0], input.step}}, [&](const auto& element) {
+      const auto value = load<Number>(from, element[0]);
+      if (index == 0 || value > best || (value != value && best == best)) {
+        best = value;
+        largest = index;
+      }
+      ++index;
+    });
+    store(to, at[1], largest);
   });
 }
 
@@ -165,6 +201,26 @@ void softmax(const aclTensor& x, const aclTensor& out, size_t axis) {
 ACLNN(ReduceSum, const aclTensor* x, const aclIntArray* dims, bool /*keep*/, int /*data_type*/,
       aclTensor* out) {
   return plan_reduction(ACLNN_REQUEST, x, dims, out, {{0, sum<double>}, {0, sum<int64_t>}});
+}
+ACLNN(Mean, const aclTensor* x, const aclIntArray* dims, bool /*keep*/, int /*data_type*/,
+      aclTensor* out) {
+  const Request request = ACLNN_REQUEST;
+  if (x == nullptr || out == nullptr) return refuse(request, "null pointers");
+  if (is_integral(x->data_type)) return refuse(request, "integral types");
+  return plan(request, {{x}, {out}},
+              [x = *x, out = *out, s = split(*x, dims)] { mean(x, out, s); });
+}
+ACLNN(ArgMax, const aclTensor* x, int64_t dim, bool /*keep*/, aclTensor* out) {
+  const Request request = ACLNN_REQUEST;
+  if (x == nullptr || out == nullptr) return refuse(request, "null pointers");
+  if (x->axis(dim) >= x->sizes.size()) {
+    return refuse(request, "dimension " + std::to_string(dim) + " of " + text_of(x->sizes));
+  }
+  const aclIntArray dims{{dim}};
+  return plan(request, {{x}, {out}}, [x = *x, out = *out, s = split(*x, &dims)] {
+    is_integral(x.data_type) ? index_of_largest<int64_t>(x, out, s)
+                             : index_of_largest<double>(x, out, s);
+  });
 }
 ACLNN(Max, const aclTensor* x, aclTensor* out) {
   return plan_reduction(ACLNN_REQUEST, x, nullptr, out,

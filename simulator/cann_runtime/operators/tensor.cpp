@@ -1,6 +1,6 @@
 #include "operators/tensor.h"
 
-#include <cstdlib>
+#include <algorithm>
 #include <cstring>
 
 #include "acl/acl.h"
@@ -121,14 +121,13 @@ ACL_ENTRY int aclDestroyScalarList(const aclScalarList* list) {
   return destroy(list);
 }
 
-// The caller frees the sizes.
+// The caller deletes the sizes, an array.
 ACL_ENTRY int aclGetViewShape(const aclTensor* tensor, int64_t** sizes, uint64_t* dims) {
   if (tensor == nullptr || sizes == nullptr || dims == nullptr) {
     return null_argument("aclGetViewShape");
   }
-  const size_t bytes = tensor->sizes.size() * sizeof(int64_t);
   *dims = tensor->sizes.size();
-  *sizes = static_cast<int64_t*>(std::malloc(bytes + 1));
-  std::memcpy(*sizes, tensor->sizes.data(), bytes);
+  *sizes = new int64_t[tensor->sizes.size() + 1];
+  std::copy(tensor->sizes.begin(), tensor->sizes.end(), *sizes);
   return kSuccess;
 }

@@ -4,8 +4,11 @@
 
 #include <dlfcn.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <mutex>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -34,8 +37,31 @@ bool second_of(const char* variable, const char* first, const char* second) {
                        second);
 }
 
+// The file that predicted times are appended to, or "".
+std::string timing_file() {
+  const char* path = std::getenv("FLASH_ATTN_NPU_SIM_TIMING");
+  return path ? path : "";
+}
+
+// A line per launch. Launches of several streams come from several threads.
+void append_timing(const std::string& file, const char* kernel, int32_t cores,
+                   const ascsim::Timing& timing) {
+  char line[256];
+  std::snprintf(line, sizeof(line), "%s %d %.0f %.2f\n", kernel, cores, timing.cycles,
+                timing.microseconds);
+  static std::mutex mutex;
+  const std::lock_guard<std::mutex> lock(mutex);
+  std::ofstream(file, std::ios::app) << line;
+}
+
 ascsim::Options options() {
   ascsim::Options options;
+  const std::string file = timing_file();
+  options.timing = !file.empty();
+  if (options.timing && !std::ofstream(file, std::ios::app)) {
+    throw InvalidSetting("FLASH_ATTN_NPU_SIM_TIMING: got " + file +
+                         ", expected a file that can be written");
+  }
   options.hazards = second_of("FLASH_ATTN_NPU_SIM_HAZARDS", "0", "1");
   options.auto_barriers = second_of("FLASH_ATTN_NPU_SIM_BARRIERS", "explicit", "auto");
   return options;
@@ -74,7 +100,9 @@ std::vector<ascsim::GmDeclaration> declarations(const DeviceBuffer* buffers, int
 std::string run(const char* kernel, int32_t cores, const void* args,
                 const std::vector<ascsim::GmDeclaration>& buffers) {
   std::string text;
+  const std::string file = timing_file();
   const ascsim::RunResult result = ascsim::run(kernel, cores, {args}, buffers, options());
+  if (result.timing && !file.empty()) append_timing(file, kernel, cores, *result.timing);
   for (const ascsim::Report& report : result.reports) text += ascsim::to_text(report) + "\n";
   return text;
 }
