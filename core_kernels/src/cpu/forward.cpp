@@ -50,15 +50,15 @@ class ForwardTask {
     int32_t begin, end;
     key_range(&begin, &end);
     locate(begin, end);
-    while (load_tile()) {
-      locate(key_ + keys_, end);
+    while (load_tile(end)) {
       if (FA_MUTATE("drop_tile", false, key_ > begin && key_ + keys_ >= end)) continue;
       for (int x = 0; x < block_.strips; ++x) {
-        prefetch(x);
+        if (Tiles::kFetchAhead) prefetch(x);
         attend(x);
       }
     }
     if (rows_.problem.probs.defined) write_probs(begin, end);
+    tiles_.finish(state(0));
     for (int x = 0; x < block_.strips; ++x) finish_strip(x, target);
   }
 
@@ -119,11 +119,15 @@ class ForwardTask {
     kv_rows(p.v, p.paged, rows_.entry, head, begin, seen, next_.v + hidden);
   }
 
-  bool load_tile() {
-    key_ = next_.key;
-    keys_ = next_.keys;
-    if (keys_ > 0) tiles_.load(next_);
-    return keys_ > 0;
+  // Loads the tile found last and finds the next one.
+  bool load_tile(int32_t end) {
+    TileRows tile = next_;
+    key_ = tile.key;
+    keys_ = tile.keys;
+    if (keys_ == 0) return false;
+    locate(key_ + keys_, end);
+    tiles_.load(tile, next_);
+    return true;
   }
 
   // The part of the next tile that strip x has the time for.
@@ -179,7 +183,8 @@ class ForwardTask {
 
   // S_dmask: exp(score - row maximum), negative where dropped.
   void write_probs(int32_t begin, int32_t end) {
-    for (locate(begin, end); load_tile(); locate(key_ + keys_, end)) {
+    locate(begin, end);
+    while (load_tile(end)) {
       for (int x = 0; x < block_.strips; ++x) {
         StripRange range = strip_range(block_, x, key_, keys_);
         if (range.keys == 0) continue;
@@ -316,6 +321,20 @@ void clear_unused(const ForwardProblem& problem, const CombineProblem* combine) 
   }
 }
 
+void run_task(const ForwardProblem& problem, const TokenView& queries, const Plan& plan,
+              const Microkernels& isa, const Task& task, const Target& target) {
+  const Geometry& g = problem.geometry;
+  int64_t rows = g.entries[static_cast<size_t>(task.entry)].q_len;
+  if (plan.pack_gqa) rows *= g.group;
+  if (FewTiles::take(problem, isa, rows)) {
+    ForwardTask<FewTiles>(problem, queries, plan, isa, task).run(target);
+  } else if (isa.pairs && PairTiles::take_dtypes(problem)) {
+    ForwardTask<PairTiles>(problem, queries, plan, isa, task).run(target);
+  } else {
+    ForwardTask<Fp32Tiles>(problem, queries, plan, isa, task).run(target);
+  }
+}
+
 }  // namespace
 
 void run_forward(const ForwardProblem& problem, const Plan& plan, void* workspace) {
@@ -334,11 +353,7 @@ void run_forward(const ForwardProblem& problem, const Plan& plan, void* workspac
       target.out.data += task.split * combine.out_split_stride * 4;
       target.lse.data += task.split * combine.lse_split_stride;
     }
-    if (isa.pairs && PairTiles::take_dtypes(problem)) {
-      ForwardTask<PairTiles>(problem, queries, plan, isa, task).run(target);
-    } else {
-      ForwardTask<Fp32Tiles>(problem, queries, plan, isa, task).run(target);
-    }
+    run_task(problem, queries, plan, isa, task, target);
   });
   if (split) run_combine(combine, isa, plan.threads);
 }

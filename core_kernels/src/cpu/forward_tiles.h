@@ -1,6 +1,7 @@
 #pragma once
 
-// What a forward task does with a tile of keys, in two ways: in fp32, or by products of bf16 pairs.
+// What a forward task does with a tile of keys, in three ways: in fp32, by products of bf16 pairs,
+// or in fp32 without tiles for few rows.
 
 #include "cpu/scratch.h"
 #include "cpu/tile_io.h"
@@ -42,6 +43,7 @@ class Fp32Tiles {
  public:
   explicit Fp32Tiles(const TaskRows& task);
 
+  static constexpr bool kFetchAhead = true;  // the task fetches the next tile into the cache
   static int strip(const Microkernels& isa) { return isa.strip; }
   // Where a tile starts whose first key that is seen is `begin`.
   static int32_t tile_begin(int32_t begin) { return begin; }
@@ -49,12 +51,14 @@ class Fp32Tiles {
   int64_t bytes() const;
   void take(Scratch* scratch);
   void load_queries();
-  void load(const TileRows& tile);
+  void load(const TileRows& tile, const TileRows& next);
   // [keys][strip] raw products of strip x with the tile, to be put into Scores.
   float* multiply_keys(int x, int keys);
   // From these to the new state.
   void attend(const Scores& scores, const Keep& keep, const StripState& state);
   void probabilities(const ProbsStep& step) { task_.isa.probs_step(step); }
+  // The last call: o is where `state` says.
+  void finish(const StripState&) {}
 
  private:
   const TaskRows& task_;
@@ -72,6 +76,7 @@ class PairTiles {
  public:
   explicit PairTiles(const TaskRows& task);
 
+  static constexpr bool kFetchAhead = true;
   static bool take_dtypes(const ForwardProblem& problem);
   static int strip(const Microkernels& isa) { return isa.pairs->strip; }
   static int32_t tile_begin(int32_t begin) { return begin / 2 * 2; }
@@ -79,10 +84,11 @@ class PairTiles {
   int64_t bytes() const;
   void take(Scratch* scratch);
   void load_queries();
-  void load(const TileRows& tile);
+  void load(const TileRows& tile, const TileRows& next);
   float* multiply_keys(int x, int keys);
   void attend(const Scores& scores, const Keep& keep, const StripState& state);
   void probabilities(const ProbsStep& step) { kernels_.probs_step(step); }
+  void finish(const StripState&) {}
 
  private:
   const TaskRows& task_;
@@ -96,6 +102,42 @@ class PairTiles {
   uint32_t* v_rows_ = nullptr;  // [kTileKv][Dv/2], for qv . v
   float* s_ = nullptr;          // [kTileKv][strip], then p in pairs
   float* factor_ = nullptr;     // [strip]
+};
+
+// For a decode step, whose few rows would leave most of a strip empty: a vector holds neighbours
+// along D or Dv, and keys and values are read once, where the tensor has them. Whether an entry's
+// rows are few depends on the entry alone.
+class FewTiles {
+ public:
+  explicit FewTiles(const TaskRows& task);
+
+  static constexpr bool kFetchAhead = false;  // its kernels do
+  static bool take(const ForwardProblem& problem, const Microkernels& isa, int64_t entry_rows);
+  static int strip(const Microkernels& isa) { return isa.strip; }
+  static int32_t tile_begin(int32_t begin) { return begin; }
+
+  int64_t bytes() const;
+  void take(Scratch* scratch);
+  void load_queries();
+  void load(const TileRows& tile, const TileRows& next);
+  float* multiply_keys(int x, int keys);
+  void attend(const Scores& scores, const Keep& keep, const StripState& state);
+  void probabilities(const ProbsStep& step) { task_.isa.probs_step(step); }
+  void finish(const StripState& state);
+
+ private:
+  FewKeys keys(int count) const;
+  FewKeys values(int count) const;
+
+  const TaskRows& task_;
+  const int strip_, rows_, d_, dv_, d_pitch_, dv_pitch_;
+  TileRows tile_;
+  const TileRows* next_ = nullptr;
+  float* q_ = nullptr;      // [strip][d_pitch]
+  float* qv_ = nullptr;     // [strip][dv_pitch]
+  float* s_ = nullptr;      // [kTileKv][strip]
+  float* o_ = nullptr;      // [rows][dv_pitch]
+  float* alpha_ = nullptr;  // [strip]
 };
 
 }  // namespace fa::cpu

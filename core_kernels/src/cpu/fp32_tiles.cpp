@@ -35,7 +35,7 @@ void Fp32Tiles::load_queries() {
   }
 }
 
-void Fp32Tiles::load(const TileRows& tile) {
+void Fp32Tiles::load(const TileRows& tile, const TileRows&) {
   const ForwardProblem& p = task_.problem;
   for (int j = 0; j < tile.keys; ++j) {
     task_.isa.load_row(tile.k[j], p.k.dtype, d_, k_ + j * d_);
@@ -55,7 +55,7 @@ float* Fp32Tiles::multiply_keys(int x, int keys) {
 }
 
 void Fp32Tiles::attend(const Scores& scores, const Keep& keep, const StripState& state) {
-  task_.isa.softmax_step({scores, state.m, state.l, state.o, dv_});
+  task_.isa.softmax_step({scores, strip_, state.m, state.l, state.o, dv_, nullptr});
   if (keep.bits) task_.isa.apply_keep(s_, scores.keys, keep.bits, keep.scale);
   // o[i][row] += sum over keys of v[key][i] * p[key][row]
   task_.isa.gemm({state.o, strip_, 0, v_, 1, dv_, s_, strip_, 0, dv_, scores.keys, 1, true});

@@ -48,10 +48,12 @@ struct Scores {
 // One step of the online softmax: s becomes exp2(score - m), m and l are updated and o rescaled.
 struct SoftmaxStep {
   Scores scores;
+  int rows;  // of the strip that count; the others may be left alone
   float* m;  // [strip] running maximum, log2 domain, -inf at first
   float* l;  // [strip] running sum
   float* o;  // [value_dim][strip]
   int value_dim;
+  float* alpha;  // [strip]; given: gets what o has to be multiplied by, and o is left alone
 };
 
 // Probabilities with a known row maximum: s becomes exp2(score - m).
@@ -68,6 +70,41 @@ struct BackwardStep {
   const float* delta;    // [strip] rowsum(dout * out) - dlse
   const uint32_t* keep;  // [keys] bit per row, or null
   float keep_scale;
+};
+
+// ---- few rows
+// ------------------------------------------------------------------------------------
+
+// Keys (or values) where the tensor has them, in fp32, bf16 or fp16.
+struct FewKeys {
+  const char* const* rows;  // [count]
+  int count;
+  const char* const* ahead;  // [ahead_count] rows that are needed next, to be fetched meanwhile
+  int ahead_count;
+  DType dtype;
+  int dim;
+};
+
+// s[key][r] (+)= k[key] . q[r]
+struct FewScores {
+  FewKeys k;
+  const float* q;  // [rows][pitch], whole vectors
+  int pitch;
+  int rows;
+  float* s;  // s[key] at s + key * s_key
+  int s_key;
+  bool accumulate;
+};
+
+// o[r] = alpha[r] * o[r] + sum over keys of p[key][r] * v[key]
+struct FewValues {
+  FewKeys v;
+  const float* p;  // p[key] at p + key * p_key
+  int p_key;
+  const float* alpha;  // [rows]
+  int rows;
+  float* o;  // [rows][pitch], whole vectors
+  int pitch;
 };
 
 // ---- products of bf16 pairs
@@ -120,6 +157,8 @@ struct Microkernels {
   void (*backward_step)(const BackwardStep& step);
   // s[key][row] *= keep bit ? keep_scale : 0
   void (*apply_keep)(float* s, int keys, const uint32_t* keep, float keep_scale);
+  void (*few_scores)(const FewScores& scores);
+  void (*few_values)(const FewValues& values);
   const PairKernels* pairs;  // null without dot products of bf16
 };
 

@@ -65,7 +65,7 @@ void PairTiles::load_queries() {
   }
 }
 
-void PairTiles::load(const TileRows& tile) {
+void PairTiles::load(const TileRows& tile, const TileRows&) {
   copy_rows(tile.k, tile.keys, d_, k_);
   if (has_qv_) copy_rows(tile.v, tile.keys, dv_, v_rows_);
   for (int j = 0; j < tile.keys; j += 2) {

@@ -170,12 +170,18 @@ void softmax_step(const SoftmaxStep& step) {
   VecF alpha[kVectors];
   bool rescale = false;
   for (int v = 0; v < kVectors; ++v) {
+    alpha[v] = VecF{};
+    if (v * kLanes >= step.rows) continue;
     if (has_extras(step.scores)) {
       softmax_columns<true>(step, v * kLanes, &alpha[v]);
     } else {
       softmax_columns<false>(step, v * kLanes, &alpha[v]);
     }
     for (int lane = 0; lane < kLanes; ++lane) rescale |= alpha[v][lane] != 1.0f;
+  }
+  if (step.alpha) {
+    for (int v = 0; v < kVectors; ++v) store(step.alpha + v * kLanes, alpha[v]);
+    return;
   }
   if (!rescale) return;
   for (int i = 0; i < step.value_dim; ++i) {
@@ -236,5 +242,5 @@ void backward_step(const BackwardStep& step) {
 
 // The explicit `extern` gives the table external linkage in spite of `const`.
 extern const Microkernels kMicrokernels = {
-    FA_ISA_NAME,        kStrip,        load_row,   store_row, gemm, softmax_step,
-    probs_step<kStrip>, backward_step, apply_keep, nullptr};
+    FA_ISA_NAME,        kStrip,        load_row,   store_row,  gemm,       softmax_step,
+    probs_step<kStrip>, backward_step, apply_keep, few_scores, few_values, nullptr};
