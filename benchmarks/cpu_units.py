@@ -1,4 +1,4 @@
-"""Forward attention in bf16 on the CPU, unit by unit, against PyTorch's attention.
+"""Forward attention on the CPU, unit by unit, against PyTorch's attention.
 
     python benchmarks/cpu_units.py [--tokens 512 2048] [--units avx512] [--rounds 9]
 
@@ -33,11 +33,11 @@ GROUP = 4
 Call = Callable[[], object]
 
 
-def case_of(dim: int, tokens: int, heads: int, causal: bool) -> Case:
+def case_of(options: argparse.Namespace, dim: int, tokens: int, causal: bool) -> Case:
     words = "causal " if causal else ""
     return parse_case(
-        f"fwd v3.func b=1 sq={tokens} skv={tokens} hq={heads} hkv={heads // GROUP} d={dim} dt=bf16 "
-        f"{words}no-lse fill=normal seed=1"
+        f"fwd v3.func b=1 sq={options.queries or tokens} skv={tokens} hq={options.heads} "
+        f"hkv={options.heads // GROUP} d={dim} dt={options.dtype} {words}no-lse fill=normal seed=1"
     )
 
 
@@ -78,6 +78,8 @@ def main() -> int:
     parser.add_argument("--dims", type=int, nargs="+", default=[64, 128, 256])
     parser.add_argument("--tokens", type=int, nargs="+", default=[512, 2048, 8192])
     parser.add_argument("--heads", type=int, default=16, help="query heads, a multiple of 4")
+    parser.add_argument("--queries", type=int, default=0, help="default: as many as tokens")
+    parser.add_argument("--dtype", default="bf16", choices=("bf16", "fp16", "fp32"))
     parser.add_argument("--units", nargs="*", default=[], help="further units to compare with")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--threads", type=int, default=0, help="default: as many as PyTorch takes")
@@ -90,8 +92,8 @@ def main() -> int:
     head = ["D", "S", "mask", "GFLOP/s", "x SDPA", *(f"x {unit}" for unit in options.units)]
     print(line(head) + "\n|" + "---|" * len(head))
     for dim, tokens in itertools.product(options.dims, options.tokens):
-        for causal in (True, False):
-            case = case_of(dim, tokens, options.heads, causal)
+        for causal in (True, False) if options.queries != 1 else (False,):
+            case = case_of(options, dim, tokens, causal)
             figures = measure(case, options.units, options.rounds)
             print(
                 line([str(dim), str(tokens), "causal" if causal else "none", *figures]), flush=True
