@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from fa_demo import causal_lm, corpus, decode, memory, minilm, muon, progress, search
+from fa_demo import causal_lm, corpus, decode, memory, minilm, muon, on_npu, progress, search
 from flash_attn import flash_attn_func, flash_attn_varlen_func
 from flash_attn_interface import flash_attn_with_kvcache
 
@@ -264,6 +264,42 @@ def test_search_script_fails_when_results_differ(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(semantic_search, "MAX_DIFFERENCE", 0.0)
     monkeypatch.setattr(semantic_search, "print_memory", lambda *_: None)
     assert semantic_search.main() == 1
+
+
+def test_npu_without_torch_npu_says_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch_npu", None)
+    with pytest.raises(SystemExit, match=r"needs torch_npu and CANN .*demo-npu"):
+        on_npu.version()
+
+
+def test_npu_takes_no_sizes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import semantic_search
+
+    monkeypatch.setattr(sys, "argv", ["semantic_search.py", "--device", "npu", "--passages", "8"])
+    with pytest.raises(SystemExit):
+        semantic_search.main()
+    assert "takes its own sentences" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wrong", [0.0, 0.01])
+def test_npu_search_fails_when_results_differ(
+    wrong: float, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import semantic_search
+
+    def embed(encoder: minilm.Encoder, ids: list[list[int]]) -> Any:
+        exact = search.embed(encoder, ids, "eager")
+        launches = [on_npu.Launch("fa_forward", 2, cycles, 1.0) for cycles in (30, 12)]
+        return on_npu.Embeddings(exact + wrong, exact + 1e-4, exact), launches
+
+    monkeypatch.setattr(on_npu, "version", lambda: "0")
+    monkeypatch.setattr(on_npu, "embed_everywhere", embed)
+    assert semantic_search.search_on_npu() == (1 if wrong else 0)
+    printed = capsys.readouterr().out
+    assert "attention: 2 calls on 2 cores, 42 cycles (simulated" in printed
+    assert ("difference to the embeddings of the CPU: 1.0e-02" in printed) == bool(wrong)
 
 
 def test_child_process_measures_memory() -> None:
