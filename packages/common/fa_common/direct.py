@@ -4,7 +4,7 @@ Going through it costs 4 to 8 us per call, half of what a call may cost. It is n
 not simply end in the implementation, which CPU and NPU share: under torch.compile, torch.export,
 torch.func, jit tracing and dispatch modes (fake tensors, checkpointing policies, FLOP counters),
 for tensor subclasses, other devices and lazily negated tensors, and while the profiler wants to see
-the operator. NPU tensors also need it where more has to be looked at (see `npu.is_plain`).
+the operator. NPU tensors also need it where more has to be looked at (see `npu.is_simple`).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ else:
         for x in tensors:
             if x is not None and (
                 type(x) is not Tensor
-                or not (x.is_cpu or npu.is_plain(x))
+                or not (x.is_cpu or (x.get_device() >= 0 and npu.is_simple()))
                 or x.is_neg()
                 or x._is_zerotensor()
             ):

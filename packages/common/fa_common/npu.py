@@ -64,14 +64,11 @@ def _check_one_device(names: list[str], arguments: tuple[Any, ...]) -> None:
 
 
 @functools.cache
-def _is_simple() -> bool:
-    """Whether NPU tensors have a back end, and one device only that they can be on."""
-    return not _refusal() and not _has_several_devices()
-
-
-def is_plain(x: Tensor) -> bool:
-    """Tells whether `operator` would do nothing but call the implementation for `x`."""
-    return x.device.type == "npu" and _is_simple()
+def is_simple() -> bool:
+    """Whether `operator` does nothing but call the implementation: torch's extension device is an
+    NPU, has a back end, and there is only one."""
+    is_npu: bool = torch._C._get_privateuse1_backend_name() == "npu"
+    return is_npu and not _refusal() and not _has_several_devices()
 
 
 def operator(name: str) -> Callable[..., Any]:
