@@ -16,7 +16,7 @@ import npu_timing
 from npu_timing import CLOCK_MHZ, CORES, tensor
 
 from fa_testing.dropout_bits import threshold
-from npu.kernel_args import ForwardArgs, LengthArgs
+from npu.kernel_args import EARLY_BLOCKS, LATE_BLOCKS, ForwardArgs, LengthArgs
 
 MAC_PER_CYCLE = 16 * 16 * 16
 # The goal, in percent, of non-causal B = 1, H = 16, S = 8k.
@@ -45,7 +45,7 @@ def predict(sim: ModuleType, shape: Shape, profile: str) -> Any:
     args.dropout.kept, args.dropout.threshold = 1.0 - shape.dropout, threshold(shape.dropout)
     args.scale = shape.head_dim**-0.5
     args.window_left, args.window_right = -1, 0 if shape.causal else -1
-    args.longest_first = int(shape.causal)
+    args.task_order = LATE_BLOCKS if shape.causal else EARLY_BLOCKS
     args.q_lengths = args.kv_lengths = LengthArgs(0, 0, shape.tokens, 0)
     q, args.q = tensor(sim, (1, shape.tokens, shape.heads, shape.head_dim))
     k, args.k = tensor(sim, (1, shape.tokens, shape.heads, shape.head_dim))

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from npu.forward_case import bucket_of  # noqa: E402
-from npu.kernel_args import ForwardArgs, TensorArg  # noqa: E402
+from npu.kernel_args import CombineArgs, ForwardArgs, TensorArg  # noqa: E402
 
 CORES = 24
 CLOCK_MHZ = 1800.0
@@ -56,18 +56,41 @@ def predict(
     extras: bool = False,
 ) -> Any:
     """Times a forward kernel of the bucket that `args` needs; returns the simulator's run."""
-    bucket = bucket_of(args.head_dim, args.value_dim)
+    bucket = bucket_of(args.head_dim, args.value_dim, args.qv.address != 0)
     args.task_rows = bucket.task_rows
     workspace = sim.Virtual(bucket.workspace_bytes(CORES))
     args.workspace = workspace.address
-    options = sim.Options()
-    options.execute = options.checks = options.hazards = False
-    options.timing, options.profile = True, profile
     return sim.run(
         f"fa_forward_{dtype}_{bucket.name}{'_extras' if extras else ''}",
         CORES,
         [bytes(args)],
-        options=options,
+        options=_options(sim, profile),
         buffers_in=inputs,
         buffers_out=[*outputs, workspace],
     )
+
+
+def predict_combine(
+    sim: ModuleType,
+    args: CombineArgs,
+    dtype: str,
+    inputs: list[Any],
+    outputs: list[Any],
+    profile: str,
+) -> Any:
+    """Times the combine kernel on all vector cores; returns the simulator's run."""
+    return sim.run(
+        f"fa_combine_{dtype}",
+        2 * CORES,
+        [bytes(args)],
+        options=_options(sim, profile),
+        buffers_in=inputs,
+        buffers_out=outputs,
+    )
+
+
+def _options(sim: ModuleType, profile: str) -> Any:
+    options = sim.Options()
+    options.execute = options.checks = options.hazards = False
+    options.timing, options.profile = True, profile
+    return options

@@ -288,8 +288,8 @@ FEATURES = (
 NPU_FORWARD = {
     "fp32": "-",
     "float8_e4m3fn with descales": "-",
-    "head dim 1 to 512, any": "1 to 256",
-    "second query part, scored by values (MLA absorbed)": "-",
+    "head dim 1 to 512, any": "256 with ALiBi, dropout",
+    "second query part, scored by values (MLA absorbed)": "D + Dv to 576",
     "log-sum-exp and its gradient": "no gradient",
     "deterministic backward": "no backward",
 }

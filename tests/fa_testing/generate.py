@@ -24,12 +24,16 @@ class Sizes:
       long: range of the level `long`, keys only.
       tile_edges: lengths around the ends of tiles.
       widest: the largest head dim and value dim.
+      widest_extras: both with ALiBi or dropout.
+      qv_columns: of both together with qv, each rounded up to 16.
       work: products b * hq * sq * skv * (d + dv) above it are shrunk.
     """
 
     long: tuple[int, int] = MAX_LEN["long"]
     tile_edges: tuple[int, ...] = TILE_EDGES
     widest: int = 512
+    qv_columns: int | None = None
+    widest_extras: int = 512
     work: int = WORK_LIMIT
 
     def length(self, rng: random.Random, level: str) -> int:
@@ -76,12 +80,19 @@ def pick_shape(rng: random.Random, choice: Choice, sizes: Sizes) -> dict[str, An
     group = 1 if choice["heads"] == "mha" else rng.randint(2, 4)
     d = pick_dim(rng, choice["head_dim"])
     other = pick_dim(rng, rng.choice(("odd", "eights", "large", "huge", "one")))
+    dv = (other - 1) % sizes.widest + 1 if choice["value_dim"] == "other" else 0
+    if choice["alibi"] != "off" or choice["dropout"] != "off":
+        d, dv = min(d, sizes.widest_extras), min(dv, sizes.widest_extras)
+    if choice["qv"] == "on" and sizes.qv_columns:
+        d = min(d, sizes.qv_columns - 16)
+        most = sizes.qv_columns - -(-d // 16) * 16
+        dv = min(dv or d, most)
     return {
         "b": b,
         "hkv": hkv,
         "hq": hkv * group,
         "d": d,
-        "dv": (other - 1) % sizes.widest + 1 if choice["value_dim"] == "other" else 0,
+        "dv": dv,
     }
 
 

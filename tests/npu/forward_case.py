@@ -11,7 +11,15 @@ import numpy as np
 
 from fa_testing.dropout_bits import threshold
 from npu.halves import STORAGE, Array, to_float64, to_storage
-from npu.kernel_args import ForwardArgs, LengthArgs, PageArgs, TensorArg
+from npu.kernel_args import (
+    EARLY_BLOCKS,
+    LATE_BLOCKS,
+    SEQUENCES,
+    ForwardArgs,
+    LengthArgs,
+    PageArgs,
+    TensorArg,
+)
 
 
 @dataclass(frozen=True)
@@ -28,6 +36,8 @@ class Case:
     task_rows: int = 128
     head_dim: int = 64
     value_dim: int = 64
+    qv: bool = False
+    joined: bool = False  # with qv: keys follow values in memory, as views of one cache
     q_layout: str = "padded"  # padded, packed
     kv_layout: str = "padded"  # padded, packed, paged
     strides: str = "bshd"  # bshd, bhsd, gaps, wide
@@ -53,7 +63,8 @@ class Case:
 
     @property
     def softmax_scale(self) -> float:
-        return self.head_dim**-0.5 if self.scale is None else self.scale
+        width = self.head_dim + (self.value_dim if self.qv else 0)
+        return width**-0.5 if self.scale is None else self.scale
 
 
 # Elements between heads or tokens that are more than an ND2NZ copy can step over.
@@ -105,6 +116,7 @@ class Problem:
     q: list[Array]  # [Sq, Hq, D] fp64 per sequence
     k: list[Array]
     v: list[Array]
+    qv: list[Array] = field(default_factory=list)
     out: list[Array] = field(default_factory=list)  # views of the kernel's results
     lse: list[Array] = field(default_factory=list)  # [Sq, Hq]
     probs: Array | None = None  # S_dmask [B, Hq, rows, columns]
@@ -202,8 +214,15 @@ def build(case: Case) -> Problem:
     args.q, q = b.input_tokens(
         case.q_lengths, case.q_layout, (case.q_heads, case.head_dim), q_total
     )
+    qv: list[Array] = []
+    if case.qv:
+        args.qv, qv = b.input_tokens(
+            case.q_lengths, case.q_layout, (case.q_heads, case.value_dim), q_total
+        )
     kv_shape = (case.kv_heads, case.head_dim), (case.kv_heads, case.value_dim)
-    if case.kv_layout == "paged":
+    if case.joined:
+        k, v = _joined_keys(b, args)
+    elif case.kv_layout == "paged":
         args.pages, table = b.pages()
         args.kv_lengths = LengthArgs(
             0, b.ints(case.kv_lengths).ctypes.data, args.pages.table_width * case.page_size, 0
@@ -220,11 +239,33 @@ def build(case: Case) -> Problem:
     view, out = b.tokens(case.q_lengths, case.q_layout, (case.q_heads, case.value_dim), q_total)
     b.outputs.append(b.buffer)
     args.out = tensor_arg(view)
-    problem = Problem(case, args, b.inputs, b.outputs, q, k, v, out)
+    problem = Problem(case, args, b.inputs, b.outputs, q, k, v, qv, out)
     _add_lse(problem, q_total)
     _add_scalars(problem)
     _add_dropout(problem)
     return problem
+
+
+def _joined_keys(b: _Builder, args: ForwardArgs) -> tuple[list[Array], list[Array]]:
+    """Keys and values side by side in one tensor: per sequence k and v."""
+    case = b.case
+    width = case.value_dim + case.head_dim
+    if case.kv_layout == "paged":
+        args.pages, table = b.pages()
+        args.kv_lengths = LengthArgs(
+            0, b.ints(case.kv_lengths).ctypes.data, args.pages.table_width * case.page_size, 0
+        )
+        args.v, parts = b.paged_tokens(table, args.pages.page_count, width)
+    else:
+        args.kv_lengths, total = b.lengths(case.kv_lengths, case.kv_layout)
+        args.v, parts = b.input_tokens(
+            case.kv_lengths, case.kv_layout, (case.kv_heads, width), total
+        )
+    args.k = args.v
+    if args.v.address:
+        args.k.address += case.value_dim * 2
+    border = case.value_dim
+    return [p[..., border:] for p in parts], [p[..., :border] for p in parts]
 
 
 def _add_lse(problem: Problem, total: int) -> None:
@@ -254,8 +295,10 @@ def _add_scalars(problem: Problem) -> None:
     args.window_left, args.window_right = case.window
     args.scale, args.softcap = case.softmax_scale, case.softcap
     args.empty_lse = float(case.lse) if case.lse != "none" else 0.0
-    args.longest_first = int(case.window[1] >= 0)
-    for name in ("q", "k", "v"):
+    args.task_order = LATE_BLOCKS if case.window[1] >= 0 else EARLY_BLOCKS
+    if case.qv:
+        args.task_order = SEQUENCES
+    for name in ("q", "k", "v", "qv"):
         parts = getattr(problem, name)
         setattr(problem, name, [to_float64(np.ascontiguousarray(p), case.dtype) for p in parts])
 
@@ -305,16 +348,20 @@ BUCKETS = (
     Bucket("d192v128", 192, 128),
     Bucket("d256", 256, 256),
 )
+MLA = Bucket("mla", 576, 512)
 
 
-def bucket_of(head_dim: int, value_dim: int) -> Bucket:
+def bucket_of(head_dim: int, value_dim: int, qv: bool = False) -> Bucket:
     """The smallest bucket that takes the dims."""
-    return next(b for b in BUCKETS if head_dim <= b.head_dim and value_dim <= b.value_dim)
+    if qv:
+        return MLA
+    fits = (b for b in (*BUCKETS, MLA) if head_dim <= b.head_dim and value_dim <= b.value_dim)
+    return next(fits)
 
 
 def run(sim: ModuleType, problem: Problem, options: Any) -> Any:
     case, args = problem.case, problem.args
-    bucket = bucket_of(case.head_dim, case.value_dim)
+    bucket = bucket_of(case.head_dim, case.value_dim, case.qv)
     workspace = np.zeros(bucket.workspace_bytes(case.cores), np.uint8)
     args.workspace = workspace.ctypes.data
     return sim.run(

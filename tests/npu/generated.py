@@ -40,7 +40,7 @@ def _dims(rng: np.random.Generator, kind: str) -> tuple[int, int]:
     return int(d), int(dv)
 
 
-def _window(rng: np.random.Generator, mask: str, longest: int) -> tuple[int, int]:
+def window_of(rng: np.random.Generator, mask: str, longest: int) -> tuple[int, int]:
     left, right = (int(x) for x in rng.integers(0, max(longest, 1) + 1, 2))
     return {
         "none": (-1, -1),
@@ -51,7 +51,7 @@ def _window(rng: np.random.Generator, mask: str, longest: int) -> tuple[int, int
     }[mask]
 
 
-def _lengths(rng: np.random.Generator, low: int, high: int, batch: int) -> tuple[int, ...]:
+def lengths_of(rng: np.random.Generator, low: int, high: int, batch: int) -> tuple[int, ...]:
     drawn = rng.integers(low, high + 1, batch)
     return tuple(int(n) for n in drawn)
 
@@ -66,8 +66,8 @@ def draw(seed: int) -> Case:
     batch = int(rng.integers(1, 4))
     q_range = {"one": (1, 1), "short": (0, 40), "long": (100, 330)}[queries]
     kv_range = {"none": (0, 0), "short": (0, 140), "one stack": (200, 512), "stacks": (520, 1400)}
-    q_lengths = _lengths(rng, *q_range, batch)
-    kv_lengths = _lengths(rng, *kv_range[keys], batch)
+    q_lengths = lengths_of(rng, *q_range, batch)
+    kv_lengths = lengths_of(rng, *kv_range[keys], batch)
     heads, kv_heads, packed = one_of(HEADS)
     if queries == "long" and keys == "stacks" and heads > 4:  # the oracle's time
         heads, kv_heads, packed = 4, 2, 2
@@ -92,7 +92,7 @@ def draw(seed: int) -> Case:
         kv_layout=kv_layout,
         strides=strides,
         seqused=bool(rng.random() < 0.4),
-        window=_window(rng, mask, max(kv_lengths)),
+        window=window_of(rng, mask, max(kv_lengths)),
         softcap=float(one_of((0.0, 0.0, 5.0, 30.0))),
         scale=one_of((None, None, 0.3, -0.05)),
         page_size=one_of(PAGE_SIZES),
@@ -111,7 +111,7 @@ def features(case: Case) -> dict[str, str]:
         "mask": f"{'left' if left >= 0 else ''} {'right' if right >= 0 else ''}",
         "packed heads": str(case.packed_heads > 1),
         "group": str(case.q_heads > case.kv_heads),
-        "bucket": bucket_of(case.head_dim, case.value_dim).name,
+        "bucket": bucket_of(case.head_dim, case.value_dim, case.qv).name,
         "task": "wide" if case.task_rows > 128 else "narrow",
         "odd": str(case.head_dim % 16 != 0),
         "queries": "1" if longest_q <= 1 else "short" if longest_q <= 40 else "long",
@@ -130,6 +130,13 @@ def features(case: Case) -> dict[str, str]:
 IMPOSSIBLE = {("keys=stacks", "strides=wide"), ("bucket=d256", "task=wide")}
 
 
-def pairs(case: Case) -> set[tuple[str, str]]:
-    named = sorted(f"{name}={value}" for name, value in features(case).items())
-    return set(itertools.combinations(named, 2))
+def missing_pairs(cases: list[dict[str, str]]) -> set[tuple[str, str]]:
+    """Pairs of values of two features, as "name=value", that no case has."""
+    named = [sorted(f"{name}={value}" for name, value in case.items()) for case in cases]
+    found = {pair for case in named for pair in itertools.combinations(case, 2)}
+    values = {entry for case in named for entry in case}
+    return {
+        (a, b)
+        for a, b in itertools.combinations(sorted(values), 2)
+        if a.partition("=")[0] != b.partition("=")[0] and (a, b) not in found
+    }

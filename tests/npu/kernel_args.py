@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ctypes
 
+# Of task_order.
+EARLY_BLOCKS, LATE_BLOCKS, SEQUENCES = range(3)
+
 Int32, Int64, UInt64, Float = ctypes.c_int32, ctypes.c_int64, ctypes.c_uint64, ctypes.c_float
 
 
@@ -85,6 +88,7 @@ class ForwardArgs(ctypes.Structure):
         ("q", TensorArg),
         ("k", TensorArg),
         ("v", TensorArg),
+        ("qv", TensorArg),
         ("out", TensorArg),
         ("lse", TensorArg),
         ("q_lengths", LengthArgs),
@@ -110,7 +114,7 @@ class ForwardArgs(ctypes.Structure):
         ("empty_lse", Float),
         ("task_rows", Int32),
         ("attention_chunk", Int32),
-        ("longest_first", Int32),
+        ("task_order", Int32),
     ]
 
 

@@ -87,6 +87,8 @@ def disagreements(problem: Problem) -> list[str]:
     """What is wrong with the results; empty if nothing is."""
     case, wrong = problem.case, []
     for b, (q, k, v) in enumerate(zip(problem.q, problem.k, problem.v, strict=True)):
+        if case.qv:  # q k^T + qv v^T
+            q, k = np.concatenate([q, problem.qv[b]], 2), np.concatenate([k, v], 2)
         want = expected(case, b, q, k, v)
         got = to_float64(np.ascontiguousarray(problem.out[b]), case.dtype)
         excess = np.abs(got - want.out) / want.out_bound

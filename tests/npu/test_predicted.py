@@ -13,6 +13,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 npu_predicted = importlib.import_module("npu_predicted")
 npu_decode = importlib.import_module("npu_decode")
+npu_mla = importlib.import_module("npu_mla")
 
 # Cycles by (head dim, causal), B = 1, H = 16, S = 2048, default profile. Dv = D, 128 for D = 192.
 BASELINE = {
@@ -66,3 +67,20 @@ def test_decoding_meets_its_goal(sim: ModuleType) -> None:
     shape = npu_decode.Shape(64, 1, 4096)
     timing = npu_decode.predict(sim, shape, "default").timing
     assert shape.rate(timing.microseconds) >= npu_decode.HBM_TARGET
+
+
+# Cycles of decoding with MLA, by queries and keys: B = 48, 128 heads.
+MLA_BASELINE = {(1, 4096): 374129, (2, 4096): 650385, (2, 16384): 2472258}
+
+
+@pytest.mark.parametrize(("queries", "keys"), MLA_BASELINE)
+def test_predicted_mla(sim: ModuleType, queries: int, keys: int) -> None:
+    (timing,) = npu_mla.predict(sim, npu_mla.Shape(48, queries, keys), "default")
+    assert timing.cycles == pytest.approx(MLA_BASELINE[queries, keys], rel=0.02)
+
+
+def test_mla_meets_its_goal(sim: ModuleType) -> None:
+    """With two queries per sequence; with one HBM binds, see docs/kernels/mla.md."""
+    shape = npu_mla.Shape(48, 2, 16384)
+    (timing,) = npu_mla.predict(sim, shape, "default")
+    assert shape.used(timing.microseconds) >= npu_mla.MAC_TARGET

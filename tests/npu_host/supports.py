@@ -13,8 +13,6 @@ from fa_testing.grammar import FEATURES, Rule, other
 NPU_SUPPORTS: dict[str, tuple[str, ...]] = {
     "direction": ("fwd",),
     "dtype": ("fp16", "bf16"),
-    "head_dim": ("one", "odd", "eights", "large"),
-    "qv": ("off",),
     "descale": ("off",),
 }
 
@@ -28,7 +26,8 @@ RULES = tuple(
 SIZES = Sizes(
     long=(500, 1100),
     tile_edges=(15, 16, 17, 63, 64, 65, 127, 128, 129, 255, 256, 257),
-    widest=256,
+    qv_columns=576,
+    widest_extras=256,
     work=12_000_000,
 )
 
@@ -43,9 +42,9 @@ class Refused(NamedTuple):
 REFUSED = (
     Refused("fwd v2.func b=1 sq=4 skv=8", "got float32, supported on NPUs: float16 and bfloat16"),
     Refused("fwd v3.func b=1 sq=4 skv=8 dt=fp8", "the chip has no 8-bit floating point"),
-    Refused("fwd v2.func b=1 sq=4 skv=8 d=257 dt=fp16", "head dim"),
-    Refused("fwd v3.func b=1 sq=4 skv=8 d=8 dv=512 dt=bf16", "head dim"),
-    Refused("fwd v3.func b=1 sq=4 skv=8 dt=fp16 qv", "qv"),
+    Refused("fwd v3.func b=1 sq=4 skv=8 d=65 dv=512 dt=fp16 qv", "value dim 512 with head dim 65"),
+    Refused("fwd v2.func b=1 sq=4 skv=8 d=257 dt=fp16 dropout=0.1", "dropout_p"),
+    Refused("fwd v2.func b=1 sq=4 skv=8 d=8 dv=257 dt=bf16 alibi=1", "alibi_slopes"),
     Refused("bwd v2.func b=1 sq=4 skv=8 dt=fp16", "backward"),
     Refused("bwd v2.func b=1 sq=4 skv=8 dt=fp16 dropout=0.1", "backward"),
     Refused("bwd v3.func b=1 sq=4 skv=8 dt=bf16", "backward"),

@@ -20,7 +20,7 @@ struct Plan {
   const char* kernel = "";          // entry of the kernel object
   int32_t cores = 0;                // AI cores
   int32_t heads_per_row_group = 1;  // query heads whose rows are beside each other
-  bool longest_first = false;       // late query blocks, which see more keys, come first
+  int32_t task_order = 0;           // which tasks come first, see npu::TaskOrder
   // The workspace begins with what kernels find wrong, zeroed; 0: nobody asks, see
   // FLASH_ATTN_NPU_DEBUG.
   int64_t status_bytes = 0;

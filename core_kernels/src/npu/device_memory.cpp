@@ -115,6 +115,7 @@ std::vector<DeviceBuffer> forward_memory(const ForwardProblem& problem, const Pl
   add_tokens(&memory, "q", problem.q, {g.q_rows, g.q_tokens, g.q_heads, g.head_dim});
   add_tokens(&memory, "k", problem.k, {kv_rows, kv_tokens, g.kv_heads, g.head_dim});
   add_tokens(&memory, "v", problem.v, {kv_rows, kv_tokens, g.kv_heads, g.value_dim});
+  add_tokens(&memory, "qv", problem.qv, {g.q_rows, g.q_tokens, g.q_heads, g.value_dim});
   add_tokens(&memory, "out", problem.out, {g.q_rows, g.q_tokens, g.q_heads, g.value_dim}, false);
   memory.add_strided("softmax_lse", problem.lse.data, sizeof(float),
                      {{g.q_rows, problem.lse.row_stride},

@@ -29,6 +29,7 @@ void fill_tensors(const ForwardProblem& problem, ForwardArgs* args) {
   args->q = tensor_arg(problem.q, queries);
   args->k = tensor_arg(problem.k, keys);
   args->v = tensor_arg(problem.v, keys);
+  args->qv = tensor_arg(problem.qv, queries);
   args->out = tensor_arg(problem.out, queries);
   const RowView& lse = problem.lse;
   args->lse = {address(lse.data), lse.row_stride, lse.token_stride, lse.head_stride};
@@ -102,7 +103,7 @@ void fill_scoring(const Geometry& g, ForwardArgs* args) {
 void fill_plan(const Plan& plan, ForwardArgs* args) {
   args->heads_per_row_group = plan.heads_per_row_group;
   args->task_rows = plan.rows_per_task;
-  args->longest_first = plan.longest_first ? 1 : 0;
+  args->task_order = plan.task_order;
 }
 
 SplitArgs split_args(const ForwardProblem& problem, const Plan& plan, uint64_t workspace) {

@@ -12,6 +12,7 @@ namespace fa::npu {
 namespace {
 
 constexpr int32_t kRowUnit = 16;
+constexpr int32_t kColumnUnit = 16;
 constexpr int64_t kAlignment = 512;  // of regions of the workspace
 constexpr int32_t kMaxPackedHeads = 128;
 // Below this a task's products waste most of the cube.
@@ -34,8 +35,9 @@ const KernelEntry* pick_kernel(const ForwardProblem& problem, const KernelObject
     const KernelEntry& entry = object.kernels[i];
     bool fits = entry.role == KernelRole::kForward &&
                 entry.dtype == static_cast<int32_t>(problem.q_dtype) &&
-                (entry.extras != 0) == has_extras(problem) && entry.head_dim >= g.head_dim &&
-                entry.value_dim >= g.value_dim;
+                (entry.extras != 0) == has_extras(problem) &&
+                entry.head_dim >= score_columns(problem) && entry.value_dim >= g.value_dim &&
+                (entry.qv != 0 || !problem.qv.data);
     if (fits && (!best || bucket(entry) < bucket(*best))) best = &entry;
   }
   return best;
@@ -86,6 +88,14 @@ int32_t choose_splits(const Geometry& g, int64_t tasks, int64_t cores) {
   return static_cast<int32_t>(best);
 }
 
+// Where few queries see many keys, all blocks have about the same work. With mla each task needs so
+// many keys that those of a sequence should run at the same time and share them in L2.
+TaskOrder task_order(const Geometry& g, const KernelEntry& kernel) {
+  constexpr int64_t kFew = 16;
+  if (kernel.qv != 0 && g.max_q_len * kFew <= g.max_kv_len) return TaskOrder::kSequences;
+  return g.mask.window_right >= 0 ? TaskOrder::kLateBlocks : TaskOrder::kEarlyBlocks;
+}
+
 int64_t partial_bytes(const ForwardProblem& problem, const Plan& plan) {
   if (plan.splits == 1 || problem.out_accum.defined) return 0;
   const Geometry& g = problem.geometry;
@@ -109,6 +119,15 @@ bool has_probs(const ForwardProblem& problem) {
 bool has_results(const ForwardProblem& problem) {
   const Geometry& g = problem.geometry;
   return g.q_rows * g.q_tokens > 0 || has_probs(problem);
+}
+
+int32_t score_columns(const ForwardProblem& problem) {
+  const Geometry& g = problem.geometry;
+  if (!problem.qv.data) return g.head_dim;
+  const auto rounded = [](int32_t dim) {
+    return static_cast<int32_t>(ceil_div(dim, kColumnUnit)) * kColumnUnit;
+  };
+  return rounded(g.head_dim) + rounded(g.value_dim);
 }
 
 int64_t scratch_begin(const Plan& plan) {
@@ -152,7 +171,7 @@ Status plan_forward(const ForwardProblem& problem, const KernelObject& object, P
   plan->heads_per_row_group = packed_heads(problem, kernel->max_task_rows);
   plan->pack_gqa = plan->heads_per_row_group > 1;
   plan->rows_per_task = task_rows(g, plan->heads_per_row_group, kernel->max_task_rows, cores);
-  plan->longest_first = g.mask.window_right >= 0;
+  plan->task_order = static_cast<int32_t>(task_order(g, *kernel));
   int64_t tasks = task_count(g, plan->heads_per_row_group, plan->rows_per_task);
   plan->splits = static_cast<int32_t>(problem.options.num_splits);
   if (plan->splits == 0) plan->splits = tasks > 0 ? choose_splits(g, tasks, cores) : 1;

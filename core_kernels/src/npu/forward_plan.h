@@ -9,6 +9,11 @@
 
 namespace fa::npu {
 
+// Columns that scores are sums over: those of q, and with qv those of qv beside them, each rounded
+// up to 16.
+int32_t score_columns(const ForwardProblem& problem);
+inline constexpr int32_t kMaxScoreColumns = 576;  // with qv
+
 // Where the kernel's own part begins.
 int64_t scratch_begin(const Plan& plan);
 

@@ -109,10 +109,18 @@ inline constexpr int32_t kStatusLineBytes = 64;  // of the scalar cache, so that
 inline constexpr int32_t kVectorCoresPerCore = 2;
 inline constexpr int32_t kStatusLinesPerCore = 1 + kVectorCoresPerCore;  // and the cube core
 
+// Which tasks come first. Late blocks of queries see more keys, where a mask ends at the diagonal.
+enum class TaskOrder : int32_t {
+  kEarlyBlocks,  // of all sequences
+  kLateBlocks,
+  kSequences,  // all blocks of one sequence, while L2 has its keys
+};
+
 struct ForwardArgs {
   TensorArg q;    // [B, Sq, Hq, D] or packed [Tq, Hq, D], fp16 or bf16
   TensorArg k;    // [B, Sk, Hkv, D], packed [Tk, Hkv, D] or pages [N, page, Hkv, D]
   TensorArg v;    // as k, with Dv
+  TensorArg qv;   // as q, with Dv: its product with v counts as scores; address 0: not given
   TensorArg out;  // as q, with Dv
   TensorArg lse;  // [B, Hq, Sq] fp32, of a packed tensor [Hq, Tq]; address 0: not wanted
   LengthArgs q_lengths;
@@ -138,7 +146,7 @@ struct ForwardArgs {
   float empty_lse;    // the LSE of a row that sees no key
   int32_t task_rows;  // rows (query, head) of a task: a multiple of 16 up to what the bucket takes
   int32_t attention_chunk;  // 0 = off
-  int32_t longest_first;    // non-zero: late query blocks, which see more keys, come first
+  int32_t task_order;       // a TaskOrder
 };
 
 static_assert(std::is_trivially_copyable_v<ForwardArgs>);
@@ -146,7 +154,7 @@ static_assert(sizeof(TensorArg) == 32 && sizeof(PageArgs) == 32 && sizeof(Length
 static_assert(sizeof(CacheArgs) == 40 && sizeof(SinkArgs) == 24 && sizeof(AlibiArgs) == 32 &&
               sizeof(DropoutArgs) == 64 && sizeof(SplitArgs) == 88);
 static_assert(sizeof(ForwardArgs) ==
-              5 * 32 + 2 * 24 + 32 + 40 + 24 + 32 + 64 + 88 + 2 * 8 + 14 * 4);
+              6 * 32 + 2 * 24 + 32 + 40 + 24 + 32 + 64 + 88 + 2 * 8 + 14 * 4);
 static_assert(sizeof(ForwardArgs) % sizeof(uint64_t) == 0);
 
 // Tables of rotary position embedding, in the dtype of q.

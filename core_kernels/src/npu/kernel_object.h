@@ -9,7 +9,7 @@
 namespace fa::npu {
 
 // Raised whenever a struct of this file changes.
-inline constexpr uint32_t kKernelObjectAbi = 5;
+inline constexpr uint32_t kKernelObjectAbi = 6;
 
 enum class KernelRole : int32_t { kForward, kCombine, kAppend };
 
@@ -17,8 +17,9 @@ enum class KernelRole : int32_t { kForward, kCombine, kAppend };
 struct KernelEntry {
   const char* name;
   int32_t dtype;          // fa::DType
-  int32_t head_dim;       // the largest it takes
+  int32_t head_dim;       // the most score_columns(...) that it takes
   int32_t value_dim;      // the largest it takes
+  int32_t qv;             // non-zero: an mla kernel, which takes one
   int32_t extras;         // non-zero: rare work on the scores is compiled in
   int32_t max_task_rows;  // rows (query, head) of a task
   KernelRole role;

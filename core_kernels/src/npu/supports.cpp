@@ -3,12 +3,12 @@
 #include <limits>
 #include <string>
 
+#include "npu/forward_plan.h"
+
 namespace fa::npu {
 namespace {
 
 using Problem = ForwardProblem;
-
-std::string given(bool is) { return is ? "a tensor" : ""; }
 
 std::string is_fp8(const Problem& p) {
   return p.q_dtype == DType::kFloat8E4M3 ? dtype_name(p.q_dtype) : "";
@@ -19,9 +19,20 @@ std::string wrong_dtype(const Problem& p) {
   return half ? "" : dtype_name(p.q_dtype);
 }
 
-std::string wide_head(const Problem& p) {
+// Rare work on the scores has kernels of its own, which take these.
+bool wide(const Problem& p) { return p.geometry.head_dim > 256 || p.geometry.value_dim > 256; }
+std::string dims(const Problem& p) {
+  return concat("a value with head dims ", p.geometry.head_dim, " and ", p.geometry.value_dim);
+}
+std::string wide_alibi(const Problem& p) { return p.geometry.alibi.data && wide(p) ? dims(p) : ""; }
+std::string wide_dropout(const Problem& p) {
+  return (p.geometry.dropout.p > 0 || has_probs(p)) && wide(p) ? dims(p) : "";
+}
+
+std::string wide_qv(const Problem& p) {
   const Geometry& g = p.geometry;
-  return g.head_dim <= 256 && g.value_dim <= 256 ? "" : concat(g.head_dim, " and ", g.value_dim);
+  if (!p.qv.data || score_columns(p) <= kMaxScoreColumns) return "";
+  return concat("value dim ", g.value_dim, " with head dim ", g.head_dim);
 }
 
 std::string many_pages(const Problem& p) {
@@ -42,9 +53,10 @@ struct Refusal {
 constexpr Refusal kRefusals[] = {
     {"q", is_fp8, "float16 and bfloat16 (the chip has no 8-bit floating point)"},
     {"q", wrong_dtype, "float16 and bfloat16"},
-    {"head dim", wide_head, "1 to 256 for keys and for values"},
+    {"qv", wide_qv, "dims up to 576 together, each rounded up to a multiple of 16"},
     {"page_table", many_pages, "pages that 32 bits can number"},
-    {"qv", [](const Problem& p) { return given(p.qv.data); }, "None"},
+    {"alibi_slopes", wide_alibi, "1 to 256 for keys and for values"},
+    {"dropout_p", wide_dropout, "1 to 256 for keys and for values"},
 };
 
 }  // namespace

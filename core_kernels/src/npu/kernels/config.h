@@ -14,4 +14,13 @@ struct KernelConfig {
   static constexpr bool kExtras = kWithExtras;  // rare work on the scores is compiled in
 };
 
+// Of the mla kernels: scores are products of up to 576 columns, those of q and of qv side by side.
+template <typename T>
+struct MlaConfig {
+  using Element = T;
+  static constexpr int32_t kHeadDim = 576;
+  static constexpr int32_t kValueDim = 512;
+  static constexpr bool kExtras = false;
+};
+
 }  // namespace fa::npu

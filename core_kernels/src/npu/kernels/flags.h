@@ -13,6 +13,11 @@ namespace fa::npu {
 // MTE2 -> MTE1 "filled" and back "free". Each name is the first of two slots. Queries ride on the
 // event of the keys that follow them: both pipes are in order, see ScoreProducts::load_keys.
 enum class L1Event : int8_t { kKeys = 0, kStay = 2, kStream = 4 };
+// Of the mla kernels: MTE2 -> MTE1 "filled" and back "free", of the pieces in the ring. Queries and
+// probabilities ride on the piece that follows them; they are free, M -> MTE2, when the last
+// product with them is done.
+enum class MlaEvent : int8_t { kPieces = 0 };
+enum class MlaProductEvent : int8_t { kProbs = 0, kQuery = 2 };
 // MTE1 -> M "filled" and back "free", of a pair of slots in L0A and L0B.
 enum class L0Event : int8_t { kOperands = 0 };
 // M -> FIX: all products so far have read their operands. (L0C itself has unit flags.)

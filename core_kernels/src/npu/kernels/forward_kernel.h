@@ -7,18 +7,19 @@
 #include "npu/kernels/config.h"
 #include "npu/kernels/cube_role.h"
 #include "npu/kernels/entry.h"
+#include "npu/kernels/mla_cube_role.h"
 #include "npu/kernels/unowned.h"
 #include "npu/kernels/vector_role.h"
 
 namespace fa::npu {
 
-template <typename Config>
+template <typename Config, typename Cube>
 __aicore__ inline void forward(const ForwardArgs& args) {
   const int64_t core = AscendC::GetBlockIdx() / AscendC::GetSubBlockNum();
   const bool twice = Config::kExtras && args.dropout.probs.address != 0;
   Schedule schedule(args, Stack<Config>::kKeys, twice, core, AscendC::GetBlockNum());
   if ASCEND_IS_AIC {
-    CubeRole<Config> cube(args, schedule, core);
+    Cube cube(args, schedule, core);
     run_units(schedule, cube);
     cube.drain();
   } else {
@@ -38,6 +39,14 @@ __aicore__ inline void forward(const ForwardArgs& args) {
 
 #define FA_FORWARD_KERNEL(name, T, head_dim, value_dim, extras)                         \
   extern "C" __global__ __mix__(1, 2) __aicore__ void name(fa::npu::ForwardArgs args) { \
-    fa::npu::forward<fa::npu::KernelConfig<T, head_dim, value_dim, extras>>(args);      \
+    using Config = fa::npu::KernelConfig<T, head_dim, value_dim, extras>;               \
+    fa::npu::forward<Config, fa::npu::CubeRole<Config>>(args);                          \
+  }                                                                                     \
+  FA_REGISTER_KERNEL(name, kMix, ForwardArgs)
+
+#define FA_MLA_KERNEL(name, T)                                                          \
+  extern "C" __global__ __mix__(1, 2) __aicore__ void name(fa::npu::ForwardArgs args) { \
+    using Config = fa::npu::MlaConfig<T>;                                               \
+    fa::npu::forward<Config, fa::npu::MlaCubeRole<Config>>(args);                       \
   }                                                                                     \
   FA_REGISTER_KERNEL(name, kMix, ForwardArgs)

@@ -5,7 +5,7 @@
 // closely, and the first step of the next product in turn follows the store.
 
 #include "kernel_operator.h"
-#include "npu/kernels/buffers/l1_layout.h"
+#include "npu/kernels/buffers/l0_layout.h"
 #include "npu/kernels/flags.h"
 
 namespace fa::npu {
@@ -26,7 +26,7 @@ template <typename Config>
 class Matmul {
  public:
   using T = typename Config::Element;
-  using Layout = CubeLayout<Config>;
+  using Layout = L0Layout;
   using Event = AscendC::HardEvent;
 
   __aicore__ inline Matmul() {
@@ -36,7 +36,7 @@ class Matmul {
       right_[slot] = AscendC::LocalTensor<T>(AscendC::TPosition::B2, at, kTile * kTile);
       set_event<Event::M_MTE1>(L0Event::kOperands, slot);
     }
-    for (int32_t place = 0; place < kAccumulators; ++place) {
+    for (int32_t place = 0; place < Layout::kAccumulators; ++place) {
       result_[place] = AscendC::LocalTensor<float>(
           AscendC::TPosition::CO1, static_cast<uint32_t>(place * Layout::kAccumulatorBytes),
           kTile * kTile);
@@ -76,6 +76,20 @@ class Matmul {
     params.repeatTimes = static_cast<uint8_t>(blocks(shape.k) * blocks(shape.n));
     params.srcStride = 1;
     AscendC::LoadData(right_[operand_slot_], from, params);
+  }
+
+  // The same where L1 holds the rows in parts: `count` of them from n = `first` on.
+  __aicore__ inline void load_right_part(const AscendC::LocalTensor<T>& from, ProductShape shape,
+                                         int32_t first, int32_t count) {
+    const int32_t along_k = blocks(shape.k), along_n = blocks(shape.n);
+    AscendC::LoadData2DParams params;
+    params.repeatTimes = static_cast<uint8_t>(blocks(count));
+    params.srcStride = 1;
+    for (int32_t band = 0; band < along_k; ++band) {
+      params.startIndex = static_cast<uint16_t>(band * blocks(count));
+      const int32_t at = band * along_n + blocks(first);
+      AscendC::LoadData(right_[operand_slot_][fractals(at)], from, params);
+    }
   }
 
   // B, k x n, of which L1 holds rows of k (values): each fractal is transposed.
@@ -132,7 +146,6 @@ class Matmul {
   }
 
  private:
-  static constexpr int32_t kAccumulators = 2;
   static constexpr uint8_t kUnitFlagCheck = 2;  // wait for the other side
   static constexpr uint8_t kUnitFlagTurn = 3;   // and hand over to it
 
@@ -146,7 +159,7 @@ class Matmul {
   }
 
   AscendC::LocalTensor<T> left_[Layout::kSlots], right_[Layout::kSlots];
-  AscendC::LocalTensor<float> result_[kAccumulators];
+  AscendC::LocalTensor<float> result_[Layout::kAccumulators];
   int32_t operand_slot_ = 0;
 };
 

@@ -34,7 +34,7 @@ class Output {
         empty_lse_(split_ ? kMinusInfinity : args.empty_lse),
         kept_(args.dropout.kept),
         ub_(ub) {
-    for (int32_t slot = 0; slot < Layout::kSlots; ++slot) {
+    for (int32_t slot = 0; slot < Layout::kSlots && !kShared; ++slot) {
       set_event<Event::V_MTE2>(UbInEvent::kPartial, slot);
     }
     set_event<Event::MTE3_V>(UbOutEvent::kOut);
@@ -43,7 +43,7 @@ class Output {
   }
 
   __aicore__ inline void drain() {
-    for (int32_t slot = 0; slot < Layout::kSlots; ++slot) {
+    for (int32_t slot = 0; slot < Layout::kSlots && !kShared; ++slot) {
       wait_event<Event::V_MTE2>(UbInEvent::kPartial, slot);
     }
     wait_event<Event::MTE3_V>(UbOutEvent::kOut);
@@ -75,17 +75,17 @@ class Output {
       const Rows rows{row, lesser(step, count - row)};
       const int32_t elements = rows.count * pitch_;
       const AscendC::LocalTensor<float> out = ub_.out[rows.offset(pitch_)];
-      wait_event<Event::V_MTE2>(UbInEvent::kPartial, slot_);
+      await_place();
       AscendC::DataCopy(ub_.partial[slot_], partial[rows.offset(pitch_)],
                         static_cast<uint32_t>(elements));
-      set_event<Event::MTE2_V>(UbInEvent::kPartial, slot_);
-      wait_event<Event::MTE2_V>(UbInEvent::kPartial, slot_);
+      set_event<Event::MTE2_V>(kPlace, slot_);
+      wait_event<Event::MTE2_V>(kPlace, slot_);
       if (first_unit) {
         AscendC::Adds(out, ub_.partial[slot_], 0.0f, elements);
       } else {
         AscendC::Add(out, out, ub_.partial[slot_], elements);
       }
-      set_event<Event::V_MTE2>(UbInEvent::kPartial, slot_);
+      release_place();
       slot_ = 1 - slot_;
     }
     vector_barrier();
@@ -179,6 +179,27 @@ class Output {
   }
 
  private:
+  // Places of scores are free by way of MTE3, which stores what takes the scores' place.
+  static constexpr bool kShared = Layout::kPartialsInScores;
+  static constexpr UbInEvent kPlace = kShared ? UbInEvent::kScores : UbInEvent::kPartial;
+
+  __aicore__ inline void await_place() {
+    if constexpr (kShared) {
+      wait_event<Event::MTE3_MTE2>(kPlace, slot_);
+    } else {
+      wait_event<Event::V_MTE2>(kPlace, slot_);
+    }
+  }
+  __aicore__ inline void release_place() {
+    if constexpr (kShared) {
+      set_event<Event::V_MTE3>(UbOutEvent::kProbs, slot_);
+      wait_event<Event::V_MTE3>(UbOutEvent::kProbs, slot_);
+      set_event<Event::MTE3_MTE2>(kPlace, slot_);
+    } else {
+      set_event<Event::V_MTE2>(kPlace, slot_);
+    }
+  }
+
   // The LSE of a bias of slope * column, which differs by a number per row.
   __aicore__ inline void count_columns(const Task& task, Rows rows) {
     if (!slopes_.by_column()) return;

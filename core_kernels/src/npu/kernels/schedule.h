@@ -119,9 +119,13 @@ class Schedule {
   // Moves on to the (query block, sequence) that holds this core's next task.
   __aicore__ inline bool next_task() {
     while (step_ < static_cast<int64_t>(blocks_) * args_.batch) {
-      const int32_t turn = static_cast<int32_t>(step_ / args_.batch);
-      const int32_t block = args_.longest_first != 0 ? blocks_ - 1 - turn : turn;
-      const int32_t batch = static_cast<int32_t>(step_ % args_.batch);
+      const bool by_sequence = args_.task_order == static_cast<int32_t>(TaskOrder::kSequences);
+      const bool late = args_.task_order == static_cast<int32_t>(TaskOrder::kLateBlocks);
+      const int32_t inner = by_sequence ? blocks_ : args_.batch;
+      const int32_t turn = static_cast<int32_t>(step_ / inner);
+      const int32_t other = static_cast<int32_t>(step_ % inner);
+      const int32_t batch = by_sequence ? turn : other;
+      const int32_t block = by_sequence ? other : late ? blocks_ - 1 - turn : turn;
       const Sequence q = q_.at(batch);
       const bool exists = block * queries_per_block_ < q.length;
       if (exists && next_ < passed_ + head_groups_ * splits_) {
@@ -207,23 +211,33 @@ class Schedule {
 
 // What a core does at a time; null where there is nothing.
 struct Turn {
-  const Unit* begins = nullptr;     // its first half: scores, softmax
-  const Unit* ends = nullptr;       // its second half, kUnitsAhead turns later: output, rescale
-  const Unit* ends_next = nullptr;  // in the next turn
+  const Unit* begins = nullptr;       // its first half: scores, softmax
+  const Unit* ends = nullptr;         // its second half, kUnitsAhead turns later: output, rescale
+  const Unit* begins_next = nullptr;  // in the next turn
+  const Unit* ends_next = nullptr;
 };
+
+// Whether a turn that begins a unit, or none, ends one too.
+__aicore__ inline bool ends_one(int32_t begun, int32_t ended, const Unit* begins) {
+  return ended < begun && (begins == nullptr || begun - ended > kUnitsAhead);
+}
 
 template <typename Role>
 __aicore__ inline void run_units(Schedule& schedule, Role& role) {
-  Unit units[kUnitsInFlight];
+  constexpr int32_t kUnits = kUnitsInFlight + 1;
+  Unit units[kUnits];
   int32_t begun = 0, ended = 0;
-  bool more = true;
+  bool more = schedule.next(units[0]);
   while (more || ended < begun) {
-    if (more) more = schedule.next(units[begun % kUnitsInFlight]);
     Turn turn;
-    if (more) turn.begins = &units[begun++ % kUnitsInFlight];
-    if (ended < begun && (!more || begun - ended > kUnitsAhead)) {
-      turn.ends = &units[ended++ % kUnitsInFlight];
-      if (ended < begun) turn.ends_next = &units[ended % kUnitsInFlight];
+    if (more) {
+      turn.begins = &units[begun++ % kUnits];
+      more = schedule.next(units[begun % kUnits]);
+      if (more) turn.begins_next = &units[begun % kUnits];
+    }
+    if (ends_one(begun, ended, turn.begins)) turn.ends = &units[ended++ % kUnits];
+    if (ends_one(begun + (more ? 1 : 0), ended, turn.begins_next)) {
+      turn.ends_next = &units[ended % kUnits];
     }
     role.turn(turn);
   }

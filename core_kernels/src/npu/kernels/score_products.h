@@ -23,7 +23,7 @@ class ScoreProducts {
       : schedule_(schedule),
         workspace_(workspace),
         matmul_(matmul),
-        queries_(args),
+        queries_(args.q, args.head_dim),
         keys_(args.k, args),
         head_dim_(args.head_dim) {
     for (int32_t slot = 0; slot < Layout::kQuerySlots; ++slot) {

@@ -52,26 +52,33 @@ __aicore__ inline void copy_rows(const AscendC::LocalTensor<T>& to,
 template <typename T>
 class QueryLoader {
  public:
-  __aicore__ inline explicit QueryLoader(const ForwardArgs& args)
-      : arg_(args.q), columns_(args.head_dim) {
-    gm_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(args.q.address));
+  __aicore__ inline QueryLoader(const TensorArg& arg, int32_t columns)
+      : arg_(arg), columns_(columns) {
+    gm_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(arg.address));
   }
 
+  // As few copies as there are heads, or queries.
   __aicore__ inline void load(const AscendC::LocalTensor<T>& to, const Task& task) const {
-    const int32_t size = task.heads.size;
-    const L1Rows place{round_up(task.rows, Arch::kFractal), size};
-    for (int32_t member = 0; member < size; ++member) {
-      const int64_t offset =
-          task.batch * arg_.batch_stride +
-          (static_cast<int64_t>(task.q.first) + task.first_query) * arg_.seq_stride +
-          (static_cast<int64_t>(task.heads.first_q_head) + member) * arg_.head_stride;
-      copy_rows(to[static_cast<uint32_t>(member * Arch::kFractal)],
-                gm_[static_cast<uint64_t>(offset)], task.rows / size, arg_.seq_stride, columns_,
-                place);
+    const int32_t size = task.heads.size, queries = task.rows / size;
+    const int32_t pitch = round_up(task.rows, Arch::kFractal);
+    for (int32_t query = 0; queries < size && query < queries; ++query) {
+      copy_rows(to[static_cast<uint32_t>(query * size * Arch::kFractal)],
+                gm_[offset(task, query, 0)], size, arg_.head_stride, columns_, {pitch, 1});
+    }
+    for (int32_t member = 0; queries >= size && member < size; ++member) {
+      copy_rows(to[static_cast<uint32_t>(member * Arch::kFractal)], gm_[offset(task, 0, member)],
+                queries, arg_.seq_stride, columns_, {pitch, size});
     }
   }
 
  private:
+  __aicore__ inline uint64_t offset(const Task& task, int32_t query, int32_t member) const {
+    const int64_t token = static_cast<int64_t>(task.q.first) + task.first_query + query;
+    const int64_t head = static_cast<int64_t>(task.heads.first_q_head) + member;
+    return static_cast<uint64_t>(task.batch * arg_.batch_stride + token * arg_.seq_stride +
+                                 head * arg_.head_stride);
+  }
+
   TensorArg arg_;
   int32_t columns_;
   AscendC::GlobalTensor<T> gm_;

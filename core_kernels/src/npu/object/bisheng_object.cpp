@@ -15,6 +15,7 @@
   bool fa_start_##name(const void* args, int64_t bytes, uint32_t cores, void* stream);
 extern "C" {
 FA_FORWARD_KERNELS(FA_DECLARE_START)
+FA_MLA_KERNELS(FA_DECLARE_START)
 FA_VECTOR_KERNELS(FA_DECLARE_START)
 }
 
@@ -27,7 +28,8 @@ struct Starter {
 };
 
 #define FA_STARTER(name, ...) {#name, fa_start_##name},
-constexpr Starter kStarters[] = {FA_FORWARD_KERNELS(FA_STARTER) FA_VECTOR_KERNELS(FA_STARTER)};
+constexpr Starter kStarters[] = {FA_FORWARD_KERNELS(FA_STARTER) FA_MLA_KERNELS(FA_STARTER)
+                                     FA_VECTOR_KERNELS(FA_STARTER)};
 
 const Starter* find_starter(const char* kernel) {
   for (const Starter& starter : kStarters) {

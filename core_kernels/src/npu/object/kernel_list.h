@@ -1,7 +1,8 @@
 #pragma once
 
-// Every entry of the kernel object: a line for each FA_FORWARD_KERNEL and FA_VECTOR_KERNEL of
-// ../kernels. What an entry needs, and how it is started, is made from these lines.
+// Every entry of the kernel object: a line for each FA_FORWARD_KERNEL, FA_MLA_KERNEL and
+// FA_VECTOR_KERNEL of ../kernels. What an entry needs, and how it is started, is made from these
+// lines.
 
 // X(name, element, head dim, value dim, extras)
 #define FA_FORWARD_KERNELS(X)                                    \
@@ -21,6 +22,11 @@
   X(fa_forward_bf16_d128_extras, bfloat16_t, 128, 128, true)     \
   X(fa_forward_bf16_d192v128_extras, bfloat16_t, 192, 128, true) \
   X(fa_forward_bf16_d256_extras, bfloat16_t, 256, 256, true)
+
+// X(name, element)
+#define FA_MLA_KERNELS(X)      \
+  X(fa_forward_fp16_mla, half) \
+  X(fa_forward_bf16_mla, bfloat16_t)
 
 // X(name, element, role)
 #define FA_VECTOR_KERNELS(X)               \

@@ -29,6 +29,7 @@ constexpr KernelEntry forward_entry(const char* name) {
           static_cast<int32_t>(ElementType<typename Config::Element>::kDType),
           Config::kHeadDim,
           Config::kValueDim,
+          0,
           Config::kExtras ? 1 : 0,
           TaskRows<Config>::kCube,
           KernelRole::kForward,
@@ -36,16 +37,24 @@ constexpr KernelEntry forward_entry(const char* name) {
 }
 
 template <typename T>
+constexpr KernelEntry mla_entry(const char* name) {
+  KernelEntry entry = forward_entry<MlaConfig<T>>(name);
+  entry.qv = 1;
+  return entry;
+}
+
+template <typename T>
 constexpr KernelEntry vector_entry(const char* name, KernelRole role) {
-  return {name, static_cast<int32_t>(ElementType<T>::kDType), 0, 0, 0, 0, role, 0};
+  return {name, static_cast<int32_t>(ElementType<T>::kDType), 0, 0, 0, 0, 0, role, 0};
 }
 
 #define FA_FORWARD_ENTRY(name, T, head_dim, value_dim, extras) \
   forward_entry<KernelConfig<T, head_dim, value_dim, extras>>(#name),
+#define FA_MLA_ENTRY(name, T) mla_entry<T>(#name),
 #define FA_VECTOR_ENTRY(name, T, role) vector_entry<T>(#name, KernelRole::role),
 
-constexpr KernelEntry kEntries[] = {FA_FORWARD_KERNELS(FA_FORWARD_ENTRY)
-                                        FA_VECTOR_KERNELS(FA_VECTOR_ENTRY)};
+constexpr KernelEntry kEntries[] = {FA_FORWARD_KERNELS(FA_FORWARD_ENTRY) FA_MLA_KERNELS(
+    FA_MLA_ENTRY) FA_VECTOR_KERNELS(FA_VECTOR_ENTRY)};
 
 }  // namespace
 

@@ -12,7 +12,7 @@ namespace fa::npu {
 struct AppendLayout {
   static constexpr int32_t kFloat = 4;
   static constexpr int32_t kHalf = 2;
-  static constexpr int32_t kMaxDim = 256;
+  static constexpr int32_t kMaxDim = 512;
   static constexpr int32_t kRowElements = 8192;  // of the heads that are worked on at a time
   static constexpr int32_t kMaxHeads = 64;       // of these
 

@@ -1,6 +1,6 @@
 #pragma once
 
-// Places in L1 and L0, in bytes.
+// Places in L1, in bytes.
 
 #include "npu/kernels/arch.h"
 #include "npu/kernels/tile_shape.h"
@@ -46,11 +46,6 @@ struct CubeLayout {
       kQuery + kSlots * kQueryBytes <= Arch::kL1Bytes ? kSlots : 1;
   static constexpr int32_t kEnd = kQuery + kQuerySlots * kQueryBytes;
   static_assert(kEnd <= Arch::kL1Bytes);
-
-  static_assert(kSlots * kTileBytes <= Arch::kL0aBytes);
-  static_assert(kSlots * kTileBytes <= Arch::kL0bBytes);
-  static constexpr int32_t kAccumulatorBytes = kTile * kTile * 4;  // one of scores, one of output
-  static_assert(2 * kAccumulatorBytes <= Arch::kL0cBytes);
 };
 
 }  // namespace fa::npu

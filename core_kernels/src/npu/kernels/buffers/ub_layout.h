@@ -12,10 +12,12 @@ struct UbLayout {
   static constexpr int32_t kSlots = 2;
   static constexpr int32_t kFloat = 4;
   static constexpr int32_t kRows = TaskRows<Config>::kVector;
+  // Where the resident output is large, what is added to it comes into the places of scores.
+  static constexpr bool kPartialsInScores = Config::kValueDim > 256;
   // Scores that one pass of the softmax works on: at least 8 rows of a whole stack.
-  static constexpr int32_t kChunk = 8192;
+  static constexpr int32_t kChunk = kPartialsInScores ? 4096 : 8192;
   static constexpr int32_t kChunkRows = 64;  // at most
-  static constexpr int32_t kPartialElements = 2048;
+  static constexpr int32_t kPartialElements = kPartialsInScores ? kChunk : 2048;
   static_assert(kChunk >= Arch::kBlockLanes * Stack<Config>::kKeys);
   static_assert(kPartialElements >= Arch::kBlockLanes * Config::kValueDim);
 
@@ -28,8 +30,10 @@ struct UbLayout {
   static constexpr int32_t kChunkSpreadBytes = kChunkRows * Arch::kBlockBytes;
 
   static constexpr int32_t kScores = 0;
-  static constexpr int32_t kPartial = kScores + kSlots * kChunk * kFloat;
-  static constexpr int32_t kOut = kPartial + kSlots * kPartialElements * kFloat;
+  static constexpr int32_t kScoresEnd = kScores + kSlots * kChunk * kFloat;
+  static constexpr int32_t kPartial = kPartialsInScores ? kScores : kScoresEnd;
+  static constexpr int32_t kOut =
+      kPartialsInScores ? kScoresEnd : kPartial + kSlots * kPartialElements * kFloat;
   static constexpr int32_t kOutEnd = kOut + kRows * Config::kValueDim * kFloat;
   static constexpr int32_t kFold =
       Config::kExtras ? greater(kOutEnd, 2 * Arch::kUbBankBytes) : kOutEnd;
@@ -49,6 +53,7 @@ struct UbLayout {
   static constexpr int32_t kSpreadPlace =
       greater(kSpreadBytes, kWordBytes + kBankOffset - kFoldBytes);
   static_assert(kSlots * kPartialElements * kFloat >= 2 * kWordBytes);
+  static_assert(!Config::kExtras || !kPartialsInScores);
   static_assert((kPartial - kFold) % (2 * Arch::kVectorLanes * kFloat) == 0);
   static constexpr int32_t kLowSpread = kSpread + kSpreadPlace;
   static constexpr int32_t kHighSpread = kLowSpread + kChunkSpreadBytes;
