@@ -117,7 +117,8 @@ def predict(sim: ModuleType, shape: Shape, profile: str) -> list[Any]:
     if shape.splits > 1:
         combine = CombineArgs(args.splits, args.out, TensorArg(), args.q_lengths)
         combine.batch, combine.q_heads, combine.value_dim = shape.batch, shape.heads, VALUE_DIM
-        timings.append(npu_timing.predict_combine(sim, combine, "bf16", partials, [out], profile))
+        run = npu_timing.predict_combine(sim, combine, "bf16", partials, [out], profile)
+        timings.append(run.timing)
     return timings
 
 

@@ -44,7 +44,7 @@ REFUSED = (
     Refused("fwd v3.func b=1 sq=4 skv=8 dt=fp8", "the chip has no 8-bit floating point"),
     Refused("fwd v3.func b=1 sq=4 skv=8 d=65 dv=512 dt=fp16 qv", "value dim 512 with head dim 65"),
     Refused("fwd v2.func b=1 sq=4 skv=8 d=257 dt=fp16 dropout=0.1", "dropout_p"),
-    Refused("fwd v2.func b=1 sq=4 skv=8 d=8 dv=257 dt=bf16 alibi=1", "alibi_slopes"),
+    Refused("fwd v2.func b=1 sq=4 skv=8 d=8 dv=257 dt=bf16 alibi=head", "alibi_slopes"),
     Refused("bwd v2.func b=1 sq=4 skv=8 dt=fp16", "backward"),
     Refused("bwd v2.func b=1 sq=4 skv=8 dt=fp16 dropout=0.1", "backward"),
     Refused("bwd v3.func b=1 sq=4 skv=8 dt=bf16", "backward"),
