@@ -6,7 +6,7 @@ import ctypes
 from ctypes import POINTER, c_char_p, c_int32, c_int64, c_uint32, c_void_p
 from pathlib import Path
 
-KERNEL_OBJECT_ABI = 5
+KERNEL_OBJECT_ABI = 6
 OUTCOMES = ("launched", "invalid", "kernel defect", "failed", "unavailable")
 
 
@@ -16,6 +16,7 @@ class KernelEntry(ctypes.Structure):
         ("dtype", c_int32),
         ("head_dim", c_int32),
         ("value_dim", c_int32),
+        ("qv", c_int32),
         ("extras", c_int32),
         ("max_task_rows", c_int32),
         ("role", c_int32),

@@ -68,8 +68,8 @@ struct MlaTurn {
                             int32_t value_dim, bool output_first)
       : scores(with_keys(begins)),
         output(with_keys(ends)),
-        output_first(output_first),
-        passes((value_dim + Layout::kPieceColumns - 1) / Layout::kPieceColumns) {
+        passes((value_dim + Layout::kPieceColumns - 1) / Layout::kPieceColumns),
+        output_first(output_first) {
     if (scores != nullptr) tiles = schedule.tiles_seen(*scores, 0);
     if (output == nullptr) return;
     const TileRange seen = schedule.tiles_seen(*output, 0);
