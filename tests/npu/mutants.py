@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
+from simulator.mutants import Score, options_of
 
 from npu.forward_case import Case, build, run
 
@@ -39,31 +39,6 @@ def name_of(mutation: Any) -> str:
     return _PLACE.sub(_source, str(mutation))
 
 
-@dataclass
-class Score:
-    """What became of the defects of a kernel. `idle` order nothing in any of the cases."""
-
-    kernel: str
-    reported: int = 0
-    wrong: int = 0
-    idle: int = 0
-    survivors: list[str] = field(default_factory=list)
-
-    def __str__(self) -> str:
-        total = self.reported + self.wrong + self.idle + len(self.survivors)
-        return (
-            f"{self.kernel}: {total} defects, {self.reported} reported, {self.wrong} only by their "
-            f"result, {self.idle} order nothing, {len(self.survivors)} unnoticed"
-        )
-
-
-def _options(sim: ModuleType, **settings: Any) -> Any:
-    options = sim.Options()
-    for name, value in settings.items():
-        setattr(options, name, value)
-    return options
-
-
 def _results(sim: ModuleType, case: Case, options: Any) -> tuple[Any, list[Any]]:
     problem = build(case)
     return run(sim, problem, options), [a.copy() for a in problem.outputs]
@@ -71,7 +46,7 @@ def _results(sim: ModuleType, case: Case, options: Any) -> tuple[Any, list[Any]]
 
 def _verdict(sim: ModuleType, case: Case, mutation: Any, expected: list[Any]) -> str:
     try:
-        spoiled, outputs = _results(sim, case, _options(sim, mutation=mutation))
+        spoiled, outputs = _results(sim, case, options_of(sim, mutation=mutation))
     except sim.LaunchError:  # a deadlock, or an assertion of the kernel
         return "reported"
     if spoiled.reports:
@@ -86,7 +61,7 @@ def _verdict(sim: ModuleType, case: Case, mutation: Any, expected: list[Any]) ->
 def score(sim: ModuleType, kernel: str, cases: Sequence[Case]) -> Score:
     """Runs every defect that one of the cases could have, in each case until one notices it."""
     result = Score(kernel)
-    clean = [_results(sim, case, _options(sim, mutation_points=True)) for case in cases]
+    clean = [_results(sim, case, options_of(sim, mutation_points=True)) for case in cases]
     defects: dict[str, list[Any]] = {}  # by their text: the defect, whether it orders something
     for run_of, _ in clean:
         assert run_of.reports == [], "\n".join(run_of.reports)

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
-import pytest
 import torch
 
 from fa_testing.backends import Wheel
 from npu_device.calls import attend, close, inputs
 
-# torch_npu itself captures nothing there.
-QUEUED_TWICE = os.environ.get("TASK_QUEUE_ENABLE") == "2"
 
-
-@pytest.mark.skipif(QUEUED_TWICE, reason="torch_npu refuses a capture with TASK_QUEUE_ENABLE=2")
 def test_attention(wheel: Wheel, npu: Any) -> None:
     q, k, v = (x.to("npu") for x in inputs())
     attend(wheel, q, k, v)
@@ -31,7 +25,6 @@ def test_attention(wheel: Wheel, npu: Any) -> None:
         assert close(out, attend(wheel, *fresh) * 2)
 
 
-@pytest.mark.skipif(QUEUED_TWICE, reason="torch_npu refuses a capture with TASK_QUEUE_ENABLE=2")
 def test_decoding(wheel: Wheel, npu: Any) -> None:
     """A step appends to the cache; its length lives on the device."""
     q, k, v = inputs(tokens=6)

@@ -31,8 +31,8 @@ class Kernel:
 class Score:
     """What became of the mutants of one kernel.
 
-    `idle` are the first and last flags of a loop: nothing runs before the one, nothing waits behind
-    the other, so that their removal cannot change anything.
+    `idle` order nothing in any run, as the first and last flags of a loop: nothing runs before the
+    one, nothing waits behind the other, so that their removal cannot change anything.
     """
 
     kernel: str
