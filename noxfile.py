@@ -53,6 +53,9 @@ TORCH_NPU_COMPAT = (
     "2.11.0",
     "2.12.0",
 )
+# For tests that compute on one core each: those of the simulator and on it. An argument `-n 0`
+# takes it back, for output (-s) and debuggers.
+PARALLEL = ("-n", str(min(4, os.cpu_count() or 1)))
 # What is not asked of one wheel under one torch: other sessions', and the other wheel's.
 _FOLDERS = (
     "cann_runtime",
@@ -267,12 +270,11 @@ def dev(session: nox.Session) -> None:
 
 
 def _less(python: str, torch: str) -> tuple[str, ...]:
-    """What need not be repeated: tests marked `once`, those of the test support, and with a further
-    torch most of the generated cases."""
-    usual = TORCH[python][0]
-    if python == MAIN and torch == usual:
+    """What need not be repeated: tests marked `once`, those of the test support, and most of the
+    generated cases."""
+    if python == MAIN and torch == TORCH[python][0]:
         return ()
-    return ("-m", "not once", "--ignore=tests/unit", *(() if torch == usual else ("--cases=600",)))
+    return ("-m", "not once", "--ignore=tests/unit", "--cases=600")
 
 
 def _device_environment(session: nox.Session, torch_npu: str) -> dict[str, str]:
@@ -290,7 +292,7 @@ def _device_environment(session: nox.Session, torch_npu: str) -> dict[str, str]:
 def _device_tests(session: nox.Session, torch_npu: str) -> None:
     """Both wheels, with simulated kernels, on NPU tensors of a real torch_npu."""
     env = _device_environment(session, torch_npu)
-    tests = ("tests/npu_device", "-q")
+    tests = ("tests/npu_device", "-q", *PARALLEL)
     # Models run with one release; there their packages are needed, and nothing is skipped.
     less = tuple(f"--ignore=tests/npu_device/{name}" for name in NPU_MODEL_TESTS)
     if torch_npu == TORCH_NPU_MODELS:
@@ -399,7 +401,7 @@ def _simulator(session: nox.Session, folder: str, env: dict[str, str] | None = N
     session.run(*configure, env=env, external=True)
     session.run("cmake", "--build", build, external=True)
     # Without the conftest of tests, which is about the packages.
-    arguments = ("tests/simulator", "tests/npu", "--confcutdir=tests/npu", "-q")
+    arguments = ("tests/simulator", "tests/npu", "--confcutdir=tests/npu", "-q", *PARALLEL)
     _pytest(session, *arguments, env={"ASCSIM_BUILD": str(build)})
 
 
@@ -421,7 +423,7 @@ def npu(session: nox.Session) -> None:
     with _environment(FA_NPU_TOOLCHAIN="simulator"):
         wheels = [str(_wheel(session, name)) for name in WHEELS]
     session.install("--no-deps", "--force-reinstall", *wheels)
-    _pytest(session, "tests/npu_host", env={"FLASH_ATTN_NPU_BACKEND": "npu"})
+    _pytest(session, "tests/npu_host", *PARALLEL, env={"FLASH_ATTN_NPU_BACKEND": "npu"})
 
 
 @nox.session(name="torch-npu")
