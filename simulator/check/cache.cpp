@@ -1,12 +1,14 @@
 // Scalar loads and stores of GM go through a cache of the core, in lines of 64 bytes, that nothing
 // keeps coherent; DMA passes it by ("DataCacheCleanAndInvalid" page). When a line enters or leaves
-// the cache by itself is not documented, so two things are reported within one launch:
+// the cache by itself is not documented, so three things are reported within one launch:
 //
 //   stale        a scalar load of bytes that a DMA pipe of any core has written since this core
 //   last
 //                cleaned the line;
 //   not written  a DMA read, or another core's scalar load, of bytes whose scalar store was not
-//   back         cleaned.
+//   back         cleaned;
+//   left in      a scalar store that nothing cleaned before the kernel ended: whoever reads the
+//   bytes the cache    next, host or kernel, may find the old ones.
 //
 // What decides is the order in which the simulator ran the instructions; whether that order is
 // guaranteed is the hazard check's business.
@@ -61,6 +63,8 @@ struct Clean {
 struct Dirty {
   uint64_t bytes = 0;
   const Core* core = nullptr;
+  int32_t buffer = -1;    // of the last store
+  bool reported = false;  // that something reads it
   Place place;
 };
 
@@ -73,6 +77,15 @@ class CacheCheck : public Observer {
   void launch(const LaunchInfo& info) override {
     entire_.assign(info.cores.size(), 0);
     cleaned_.resize(info.cores.size());
+  }
+
+  void finish() override {
+    std::vector<uint64_t> lines;
+    for (const auto& [line, dirty] : dirty_) {
+      if (!dirty.reported) lines.push_back(line);
+    }
+    std::sort(lines.begin(), lines.end());
+    for (const uint64_t line : lines) report_left(line, dirty_[line]);
   }
 
   void instruction(const Issued& issued) override {
@@ -109,6 +122,7 @@ class CacheCheck : public Observer {
         Dirty& dirty = dirty_[line];
         dirty.bytes = dirty.core == &issued.core ? dirty.bytes | bytes : bytes;
         dirty.core = &issued.core;
+        dirty.buffer = region.buffer;
         dirty.place = machine_.place(issued.pipe, issued.operation, issued.site);
       });
     }
@@ -165,27 +179,44 @@ class CacheCheck : public Observer {
       const auto found = dirty_.find(line);
       if (found == dirty_.end() || (found->second.bytes & bytes) == 0) return;
       if (issued.pipe == Pipe::kS && found->second.core == &issued.core) return;
+      found->second.reported = true;
       report(issued, region, "not written back", found->second.place,
              "a scalar store to these bytes may still be in the cache of its core",
              "DataCacheCleanAndInvalid of the line between the two, on the core that stores");
     });
   }
 
-  void report(const Issued& issued, const Region& region, const char* kind, const Place& other,
-              const char* message, const char* hint) {
+  void report_left(uint64_t line, const Dirty& dirty) {
+    Report report;
+    report.check = Check::kState;
+    report.kind = "left in the cache";
+    report.place = dirty.place;
+    place_bytes(report, dirty.buffer, line * kLineBytes + __builtin_ctzll(dirty.bytes),
+                (line + 1) * kLineBytes - __builtin_clzll(dirty.bytes));
+    report.message = "a scalar store may still be in the cache of its core when the kernel ends";
+    report.hint = "DataCacheCleanAndInvalid of the line behind it";
+    machine_.report(std::move(report));
+  }
+
+  void place_bytes(Report& report, int32_t buffer, uint64_t begin, uint64_t end) const {
     Operand at;
     at.memory = Memory::kGm;
-    at.buffer = region.buffer;
+    at.buffer = buffer;
+    report.memory = machine_.memory_name(at);
+    const uint64_t start = buffer < 0 ? 0 : machine_.gm.at(buffer).address;
+    report.begin = static_cast<int64_t>(begin - start);
+    report.end = static_cast<int64_t>(end - start);
+  }
+
+  void report(const Issued& issued, const Region& region, const char* kind, const Place& other,
+              const char* message, const char* hint) {
     Report report;
     report.check = Check::kState;
     report.kind = kind;
     report.place = machine_.place(issued.pipe, issued.operation, issued.site);
     report.other = other;
-    report.memory = machine_.memory_name(at);
-    const auto start =
-        region.buffer < 0 ? 0 : static_cast<int64_t>(machine_.gm.at(region.buffer).address);
-    report.begin = region.begin() - start;
-    report.end = region.end() - start;
+    place_bytes(report, region.buffer, static_cast<uint64_t>(region.begin()),
+                static_cast<uint64_t>(region.end()));
     report.message = message;
     report.hint = hint;
     machine_.report(std::move(report));

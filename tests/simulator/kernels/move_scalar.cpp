@@ -39,11 +39,13 @@ extern "C" __global__ __aicore__ void scalar_reads_dma(GM_ADDR block, GM_ADDR ou
       DataCacheCleanAndInvalid<int32_t, CacheLine::SINGLE_CACHE_LINE>(gm[5]);
     }
     gm_out.SetValue(0, gm.GetValue((flags & kReadNeighbour) != 0 ? 8 : 3));
+    DataCacheCleanAndInvalid<int32_t, CacheLine::SINGLE_CACHE_LINE, DcciDst::CACHELINE_OUT>(gm_out);
   }
 }
 ASC_KERNEL(scalar_reads_dma, ascsim::KernelKind::kVector);
 
-// Core 0 stores a number by scalar, core 1 moves it by DMA after a barrier of all cores.
+// Core 0 stores a number by scalar, core 1 moves it by DMA after a barrier of all cores. Behind
+// another one the line is cleaned in any case.
 extern "C" __global__ __aicore__ void dma_reads_scalar(GM_ADDR block, GM_ADDR out, uint32_t flags) {
   GlobalTensor<int32_t> gm, gm_out;
   gm.SetGlobalBuffer(reinterpret_cast<int32_t*>(block));
@@ -61,6 +63,10 @@ extern "C" __global__ __aicore__ void dma_reads_scalar(GM_ADDR block, GM_ADDR ou
     SetFlag<HardEvent::MTE2_MTE3>(0);
     WaitFlag<HardEvent::MTE2_MTE3>(0);
     DataCopy(gm_out, ub, 8);
+  }
+  SyncAll();
+  if (GetBlockIdx() == 0) {
+    DataCacheCleanAndInvalid<int32_t, CacheLine::SINGLE_CACHE_LINE, DcciDst::CACHELINE_OUT>(gm);
   }
 }
 ASC_KERNEL(dma_reads_scalar, ascsim::KernelKind::kVector);

@@ -122,7 +122,11 @@ void run(const Fields& f, GM_ADDR x, GM_ADDR m, GM_ADDR y, GM_ADDR c) {
                      tmp};
   switch (f[kCode]) {
     case 0:
-      if constexpr (sizeof(T) > 1) gm_c.SetValue(0, gather_mask<T, U>(f, b));
+      if constexpr (sizeof(T) > 1) {
+        gm_c.SetValue(0, gather_mask<T, U>(f, b));
+        DataCacheCleanAndInvalid<uint64_t, CacheLine::SINGLE_CACHE_LINE, DcciDst::CACHELINE_OUT>(
+            gm_c);
+      }
       break;
     case 1:
       gather(f, b);
