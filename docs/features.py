@@ -106,6 +106,13 @@ def _rotary(**more: Any) -> Change:
     return change
 
 
+def _int8(arguments: Arguments) -> Arguments:
+    scale = torch.tensor([0.03, 0.04])
+    codes = {n: (arguments[n] / scale[:, None]).round() for n in ("k_cache", "v_cache")}
+    cache = {n: x.clamp(-127, 127).to(torch.int8) for n, x in codes.items()}
+    return _append(arguments) | cache | {"k_descale": scale, "v_descale": scale}
+
+
 def _ragged_append(arguments: Arguments) -> Arguments:
     k, v = (torch.randn(3, HKV, D) for _ in range(2))
     return arguments | {"k": k, "v": v, "cu_seqlens_k_new": int32(0, 1, 3)}
@@ -214,6 +221,13 @@ FEATURES = (
         arguments=("block_table", "page_table"),
     ),
     _both("append to the cache", _append, function="kvcache", backward=False, arguments=("k", "v")),
+    _both(
+        "int8 cache with scales per head",
+        _int8,
+        function="kvcache",
+        backward=False,
+        arguments=("k_descale", "v_descale"),
+    ),
     Feature(
         "append different numbers of tokens",
         None,
@@ -286,6 +300,7 @@ FEATURES = (
 # What the forward of the NPU back end does with a feature, where that is not "yes"; "-" is
 # NotSupported. tests/npu_host/test_features.py compares it with wheels of simulated kernels.
 NPU_FORWARD = {
+    "int8 cache with scales per head": "-",
     "fp32": "-",
     "float8_e4m3fn with descales": "-",
     "head dim 1 to 512, any": "256 with ALiBi, dropout",

@@ -236,6 +236,18 @@ def pages(name: str) -> Arguments:
     return kv | {name: table}
 
 
+def int8_cache() -> Arguments:
+    generator = torch.Generator().manual_seed(1)
+    codes = torch.randint(-127, 128, (2, 2, 12, 2, 16), generator=generator, dtype=torch.int8)
+    scale = torch.full((2,), 0.02)
+    return {"k_cache": codes[0], "v_cache": codes[1], "k_descale": scale, "v_descale": scale}
+
+
+def int8_scales() -> dict[str, Effect]:
+    scale = torch.tensor([[0.02, 0.03], [0.01, 0.02]])
+    return {name: result(int8_cache(), **{name: scale}) for name in ("k_descale", "v_descale")}
+
+
 # Keys enough for several splits.
 LONG_CACHE = {
     "q": normal(1, 1, 4, 16),
@@ -272,7 +284,11 @@ def cache_effects(table_name: str) -> dict[str, Effect]:
 
 V2["flash_attn_with_kvcache"] = Table(
     cache,
-    lambda: cache_effects("block_table") | {"alibi_slopes": result(alibi_slopes=normal(4).abs())},
+    lambda: (
+        cache_effects("block_table")
+        | int8_scales()
+        | {"alibi_slopes": result(alibi_slopes=normal(4).abs())}
+    ),
 )
 
 
@@ -377,7 +393,8 @@ def metadata(**changes: Any) -> Arguments:
 
 def v3_cache_effects(get_metadata: Callable[..., Tensor]) -> dict[str, Effect]:
     """`scheduler_metadata` needs the wheel to make one."""
-    effects = cache_effects("page_table") | descales(fp8_cache()) | v3_plans(WIDE_CACHE)
+    effects = cache_effects("page_table") | v3_plans(WIDE_CACHE) | int8_scales()
+    effects["q_descale"] = descales(fp8_cache())["q_descale"]
     return effects | {
         "qv": result(qv=normal(2, 3, 4, 16, seed=9)),
         "cu_seqlens_q": result(packed_cache(), cu_seqlens_q=lengths(0, 2, 6), max_seqlen_q=4),

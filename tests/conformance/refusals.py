@@ -36,6 +36,7 @@ REFUSALS = (
         "rotary",
     ),
     Refusal("fwd v3.func b=1 sq=4 skv=8 descale", "NotSupported", "descale"),
+    Refusal("fwd v3.func b=1 sq=4 skv=8 dt=fp8 int8=head", "InvalidArgument", "k: got dtype int8"),
     Refusal("fwd v2.func b=1 sq=4 skv=8 d=513", "NotSupported", "head dim"),
     Refusal("fwd v3.func b=1 sq=4 skv=8 d=8 dv=513", "NotSupported", "head dim"),
     # Calls that contradict themselves.

@@ -72,6 +72,8 @@ def common_arguments(case: Case, x: Inputs) -> dict[str, Any]:
         "softcap": case.softcap,
         "learnable_sink": x.sink,
     }
+    if case.int8:
+        arguments |= {"k_descale": x.k_descale, "v_descale": x.v_descale}
     if not case.cached:
         arguments |= {"deterministic": case.deterministic, "return_attn_probs": case.lse}
     if case.api == 2:

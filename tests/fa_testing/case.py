@@ -37,6 +37,7 @@ class Case:
         cu_seqlens of that side, which is then a padded tensor.
       new: new keys per entry; ragged_new passes them packed with cu_seqlens_k_new.
       page: page size, 0 = not paged. rows: cache (or page table) rows when above b.
+      int8: head | entry: k and v in int8, with scales [Hkv] or [B, Hkv].
       rotary: rotary dim, 0 = off. splits: 0 = chosen by the plan.
       layout: plain | transposed (heads outside tokens) | sliced (gaps between rows).
     """
@@ -62,6 +63,7 @@ class Case:
     dropout: float = 0.0
     qv: bool = False
     descale: bool = False
+    int8: str = ""
     q_lens: tuple[int, ...] = ()
     kv_lens: tuple[int, ...] = ()
     used_q: tuple[int, ...] = ()
@@ -190,6 +192,7 @@ def check_case(case: Case) -> None:
         )
     assert not case.varlen or (len(case.q_lens) == len(case.kv_lens) == case.b), case
     assert case.fill and len(case.window) == 2, case
+    assert case.int8 in ("", "head", "entry"), case
 
 
 def read_cases(path: str) -> list[Case]:

@@ -92,13 +92,19 @@ class ForwardError:
 
 
 def score_error(
-    a: Attention, precision: Precision, shift: Tensor | None, q_error: Tensor | None
+    a: Attention,
+    precision: Precision,
+    shift: Tensor | None,
+    q_error: Tensor | None,
+    scaled: bool = False,
 ) -> Tensor:
     """Absolute error of each score before exp, [H, n, m].
 
     C = scale * sum|q||k| (+ sum|qv||v|) is the magnitude of the products. One unit each for the
     scale, the conversion to the exponential's base and the two operands of the subtraction of the
-    maximum: sqrt(D) + 4. `q_error` [H, n, D] is what is unknown about rotated queries.
+    maximum: sqrt(D) + 4. `scaled` keys and values, those of an int8 cache, enter the products as
+    codes: a unit more for their scale times the softmax's, and two where qv takes the ratio of both
+    scales. `q_error` [H, n, D] is what is unknown about rotated queries.
     """
     scale = abs(a.scoring.scale)
     size = scale * (a.q.abs() @ a.k.abs().transpose(1, 2))
@@ -106,7 +112,10 @@ def score_error(
     if a.qv is not None:
         size = size + scale * (a.qv.abs() @ a.v.abs().transpose(1, 2))
         dim += a.qv.shape[2]
-    error = U32 * (math.sqrt(dim) + 4.0) * size
+    units = math.sqrt(dim) + 4.0
+    if scaled:
+        units += 1.0 if a.qv is None else 3.0
+    error = U32 * units * size
     if q_error is not None:
         error = error + scale * (q_error @ a.k.abs().transpose(1, 2))
     if a.tanh is not None:
@@ -130,9 +139,11 @@ def forward_error(
     precision: Precision,
     shift: Tensor | None = None,
     q_error: Tensor | None = None,
+    scaled: bool = False,
 ) -> ForwardError:
-    """`shift` [H, n] is what the API adds to the LSE (v2 ALiBi)."""
-    scores = score_error(a, precision, shift, q_error)
+    """`shift` [H, n] is what the API adds to the LSE (v2 ALiBi); `scaled`: an int8 cache, whose
+    values' scale is one more factor of the output."""
+    scores = score_error(a, precision, shift, q_error, scaled)
     count = a.seen.sum(1).double()
     reported = finite(a.lse) if shift is None else finite(a.lse) + shift.abs()
     worst = scores.amax(2) if scores.shape[2] else torch.zeros_like(a.lse)
@@ -141,7 +152,8 @@ def forward_error(
     row = worst + U32 * (count.sqrt() + reported.abs() + 4.0)
     magnitude = a.kept @ a.v.abs()
     lost = precision.p_tiny * (a.seen.double() @ a.v.abs())
-    unrounded = (row + precision.p)[:, :, None] * magnitude + lost
+    factors = precision.p + (2.0 * U32 if scaled else 0.0)
+    unrounded = (row + factors)[:, :, None] * magnitude + lost
     out = rounding(precision.out, a.out) + unrounded
     saved = rounding(precision.saved, a.out) + unrounded
     return ForwardError(scores, row, row, out, saved)

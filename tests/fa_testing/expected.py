@@ -20,7 +20,7 @@ from fa_testing.error_model import (
     rounding,
 )
 from fa_testing.fill import DTYPES
-from fa_testing.inputs import Inputs, default_scale
+from fa_testing.inputs import Inputs, default_scale, quantise
 from fa_testing.oracle import (
     Attention,
     Mask,
@@ -63,7 +63,8 @@ def out_dtype(case: Case) -> torch.dtype:
 
 def cpu_precision(case: Case, isa: str) -> Precision:
     """What the CPU kernels of an instruction set promise for this case."""
-    return Precision.of_cpu(DTYPES[case.dt], out_dtype(case), isa)
+    inputs = torch.int8 if case.int8 else DTYPES[case.dt]
+    return Precision.of_cpu(inputs, out_dtype(case), isa)
 
 
 def empty_lse(case: Case, x: Inputs) -> float:
@@ -81,22 +82,39 @@ def case_mask(case: Case, x: Inputs) -> Mask:
 def append_new_keys(case: Case, x: Inputs, entries: list[Entry]) -> dict[str, Target]:
     """Writes the new keys into x's caches; returns what the caches must then hold.
 
-    v is copied bit by bit. Rotated keys are rounded to the cache dtype, where an fp32 rotation may
-    fall on the other side of a rounding boundary: there, and only there, one unit is allowed.
+    v is copied bit by bit, or quantised by a rule without freedom. Rotated keys are rounded to the
+    dtype of q, where an fp32 rotation may fall on the other side of a rounding boundary: there, and
+    only there, one unit is allowed.
     """
     bounds = {name: torch.zeros(getattr(x, name).shape, dtype=torch.float64) for name in "kv"}
     for entry in entries:
         if entry.new is None or entry.target is None:
             continue
         assert x.k_new is not None and x.v_new is not None
-        key = entry.new.read(x.k_new)
+        key, value = entry.new.read(x.k_new), entry.new.read(x.v_new)
+        doubt = torch.zeros_like(key)
         if x.cos is not None:
             positions = entry.rotary_at + torch.arange(entry.new.count)
             key, doubt = rotate_rounded(case, x, key, positions)
-            as_rows(bounds["k"])[entry.target.rows, entry.target.tokens] = doubt
+        if case.int8:
+            key, doubt = quantised(key, doubt, x.k_descale, entry.index)
+            value, _ = quantised(value, torch.zeros_like(value), x.v_descale, entry.index)
+        as_rows(bounds["k"])[entry.target.rows, entry.target.tokens] = doubt
         entry.target.write(x.k, key)
-        entry.target.write(x.v, entry.new.read(x.v_new))
+        entry.target.write(x.v, value)
     return {f"{name}_cache": Target(getattr(x, name).double(), bounds[name]) for name in "kv"}
+
+
+def quantised(
+    tokens: Tensor, doubt: Tensor, scales: Tensor | None, index: int
+) -> tuple[Tensor, Tensor]:
+    """Codes of [tokens, heads, dim], and how far those of the values in doubt are from them."""
+    assert scales is not None
+    scale = (scales if scales.dim() == 1 else scales[index])[:, None]
+    codes, low, high = (
+        quantise(x, scale).double() for x in (tokens, tokens - doubt, tokens + doubt)
+    )
+    return codes, torch.maximum((codes - low).abs(), (codes - high).abs())
 
 
 def rotate_rounded(
@@ -128,10 +146,11 @@ def read_queries(case: Case, x: Inputs, entry: Entry, mask: Mask) -> tuple[Tenso
 
 
 def descale(x: Tensor, factor: Tensor | None, index: int, heads: int) -> Tensor:
-    """fp8 input [tokens, heads, dim] times its per kv head factor (q: per head group)."""
+    """fp8 or int8 input [tokens, heads, dim] times its kv head's factor (q: per head group)."""
     if factor is None:
         return x
-    return x * factor[index].double().repeat_interleave(heads // factor.shape[1])[:, None]
+    own = factor if factor.dim() == 1 else factor[index]
+    return x * own.double().repeat_interleave(heads // own.shape[0])[:, None]
 
 
 def entry_attention(
@@ -204,7 +223,7 @@ def expect(
         if a.scoring.alibi is not None:
             shift = alibi_lse_shift(case.api, mask, a.scoring.alibi, *a.seen.shape)
             lse = lse + shift
-        error = forward_error(a, precision, shift, q_error)
+        error = forward_error(a, precision, shift, q_error, bool(case.int8))
         lse = lse.masked_fill(a.lse == -math.inf, empty_lse(case, x))
         place_rows(targets["lse"].value, case, entry, lse)
         lse_bound = (MARGIN * error.lse).masked_fill(a.lse == -math.inf, 0.0)

@@ -119,7 +119,9 @@ def fill_poison(x: Tensor) -> Tensor:
 
 
 def poison_value(dtype: torch.dtype) -> float:
-    """NaN, in fp8 its bits; for integers a page that does not exist."""
+    """NaN, in fp8 its bits; in int8 what no cache holds; else a page that does not exist."""
     if dtype == torch.float8_e4m3fn:
         return 0x7F
+    if dtype == torch.int8:
+        return -128
     return math.nan if dtype.is_floating_point else POISON_PAGE

@@ -205,6 +205,7 @@ def pick_scoring(rng: random.Random, choice: Choice) -> dict[str, Any]:
         "dropout": rng.choice((0.1, 0.25, 0.5)) if on("dropout") else 0.0,
         "qv": on("qv"),
         "descale": on("descale"),
+        "int8": "" if choice["int8"] == "off" else choice["int8"],
     }
 
 

@@ -265,6 +265,26 @@ def pack(case: Case, x: Inputs) -> None:
         x.q, x.k, x.v = whole.split([case.hq, case.hkv, case.hkv], dim=-2)
 
 
+def int8_scales(case: Case, source: Source, values: Values) -> tuple[Tensor, Tensor]:
+    """Scales of keys and values, around what the largest ones need: some become 127."""
+    shape = (case.hkv,) if case.int8 == "head" else (case.b, case.hkv)
+    scales = []
+    for x in (values.k, values.v):
+        largest = float(x.abs().max()) if x.numel() else 1.0
+        scale = (largest / 127.0 * (0.6 + 0.6 * source.uniform(*shape))).float()
+        if case.layout != "plain":  # any strides are allowed
+            scale = scale.repeat_interleave(2, dim=-1)[..., ::2]
+        scales.append(scale)
+    return scales[0], scales[1]
+
+
+def quantise(x: Tensor, scale: Tensor) -> Tensor:
+    """The int8 codes of fp32 or narrower values, by the documented rule; `scale` broadcasts."""
+    inverse = torch.ones_like(scale, dtype=torch.float32) / scale.float()
+    scaled = x.float() * inverse
+    return scaled.nan_to_num(nan=0.0).clamp(-127.0, 127.0).round().to(torch.int8)
+
+
 def build_inputs(case: Case) -> Inputs:
     """Every tensor of `case`, a function of the case alone."""
     source = Source.of(case.seed)
@@ -283,10 +303,15 @@ def build_inputs(case: Case) -> Inputs:
             source.normal(*kv_shape, case.hkv, case.value_dim),
         ),
     )
-    q, k, v = (t.to(dtype) for t in (values.q, values.k, values.v))
+    scales = int8_scales(case, source, values) if case.int8 else (None, None)
+    q = values.q.to(dtype)
+    k, v = (
+        t.to(dtype) if scale is None else quantise(t, scale.mean())
+        for t, scale in zip((values.k, values.v), scales, strict=True)
+    )
     max_q = max(case.q_lens, default=case.sq) if case.packed_q else case.sq
     max_k = max(case.kv_lens, default=case.skv) if case.packed_k else cache_capacity(case)
-    x = Inputs(q, k, v, max_q=max_q, max_k=max_k)
+    x = Inputs(q, k, v, max_q=max_q, max_k=max_k, k_descale=scales[0], v_descale=scales[1])
     if case.qv:
         x.qv = (0.5 * source.normal(*q_shape, case.hq, case.value_dim)).to(dtype)
     if case.used_q:

@@ -14,6 +14,7 @@ NPU_SUPPORTS: dict[str, tuple[str, ...]] = {
     "direction": ("fwd",),
     "dtype": ("fp16", "bf16"),
     "descale": ("off",),
+    "int8": ("off",),
 }
 
 RULES = tuple(
@@ -42,6 +43,7 @@ class Refused(NamedTuple):
 REFUSED = (
     Refused("fwd v2.func b=1 sq=4 skv=8", "got float32, supported on NPUs: float16 and bfloat16"),
     Refused("fwd v3.func b=1 sq=4 skv=8 dt=fp8", "the chip has no 8-bit floating point"),
+    Refused("fwd v2.kvcache b=1 sq=4 skv=8 dt=bf16 int8=head", "k: got int8, supported on NPUs"),
     Refused("fwd v3.func b=1 sq=4 skv=8 d=65 dv=512 dt=fp16 qv", "value dim 512 with head dim 65"),
     Refused("fwd v2.func b=1 sq=4 skv=8 d=257 dt=fp16 dropout=0.1", "dropout_p"),
     Refused("fwd v2.func b=1 sq=4 skv=8 d=8 dv=257 dt=bf16 alibi=head", "alibi_slopes"),

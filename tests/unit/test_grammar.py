@@ -108,6 +108,7 @@ def levels_of(case: Case) -> Choice:
         "dropout": on(case.dropout),
         "qv": on(case.qv),
         "descale": on(case.descale),
+        "int8": case.int8 or "off",
         "seqused_q": on(case.used_q),
         "seqused_k": on(case.used_k),
         "batch_idx": on(case.batch_idx),

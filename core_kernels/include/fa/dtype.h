@@ -4,7 +4,17 @@
 
 namespace fa {
 
-enum class DType : uint8_t { kFloat32, kFloat16, kBFloat16, kFloat8E4M3, kInt32, kInt64, kOther };
+// Stored in scheduler metadata: new ones go before kOther.
+enum class DType : uint8_t {
+  kFloat32,
+  kFloat16,
+  kBFloat16,
+  kFloat8E4M3,
+  kInt32,
+  kInt64,
+  kInt8,
+  kOther
+};
 
 inline constexpr int dtype_size(DType dtype) {
   switch (dtype) {
@@ -15,6 +25,7 @@ inline constexpr int dtype_size(DType dtype) {
     case DType::kBFloat16:
       return 2;
     case DType::kFloat8E4M3:
+    case DType::kInt8:
       return 1;
     case DType::kInt64:
       return 8;
@@ -38,6 +49,8 @@ inline constexpr const char* dtype_name(DType dtype) {
       return "int32";
     case DType::kInt64:
       return "int64";
+    case DType::kInt8:
+      return "int8";
     case DType::kOther:
       break;
   }

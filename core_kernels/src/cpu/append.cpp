@@ -4,6 +4,7 @@
 
 #include "cpu/parallel.h"
 #include "problem/page_map.h"
+#include "problem/quantise.h"
 #include "problem/rotary.h"
 
 namespace fa::cpu {
@@ -36,32 +37,66 @@ class Rotator {
   const Microkernels& isa_;
 };
 
-char* cache_slot(const ForwardProblem& problem, const TokenView& cache, const BatchEntry& entry,
-                 int64_t token, int head) {
-  const PagedLayout& paged = problem.paged;
-  if (!paged.page_table) return cache.at(entry.kv_row, token, head);
-  PageMap pages = {paged.page_table + entry.kv_row * paged.row_stride, paged.page_size};
-  PageRun run = pages.run(token, 1);
-  return cache.at(run.page, run.slot, head);
-}
+// Writes rows of new keys or values to a cache: copies, or quantises to the scale of their head.
+class Writer {
+ public:
+  Writer(const ForwardProblem& problem, const Microkernels& isa, const TokenView& cache,
+         const HeadValues& scales, int dim, int32_t entry)
+      : problem_(problem),
+        isa_(isa),
+        cache_(cache),
+        scales_(scales),
+        dim_(dim),
+        index_(entry),
+        entry_(problem.geometry.entries[static_cast<size_t>(entry)]) {}
+
+  void write(const char* row, int64_t token, int head) const {
+    char* target = slot(token, head);
+    if (cache_.dtype != DType::kInt8) {
+      std::memcpy(target, row, static_cast<size_t>(dim_ * dtype_size(problem_.q_dtype)));
+      return;
+    }
+    float values[kMaxDim];
+    isa_.load_row(row, problem_.q_dtype, dim_, values);
+    float inverse = 1.0f / scales_.at(index_, head);
+    int8_t* codes = reinterpret_cast<int8_t*>(target);
+    for (int i = 0; i < dim_; ++i) codes[i] = quantised(values[i], inverse);
+  }
+
+ private:
+  char* slot(int64_t token, int head) const {
+    const PagedLayout& paged = problem_.paged;
+    if (!paged.page_table) return cache_.at(entry_.kv_row, token, head);
+    PageMap pages = {paged.page_table + entry_.kv_row * paged.row_stride, paged.page_size};
+    PageRun run = pages.run(token, 1);
+    return cache_.at(run.page, run.slot, head);
+  }
+
+  const ForwardProblem& problem_;
+  const Microkernels& isa_;
+  const TokenView& cache_;
+  const HeadValues& scales_;
+  const int dim_;
+  const int32_t index_;
+  const BatchEntry& entry_;
+};
 
 void append_entry(const ForwardProblem& problem, const Microkernels& isa, int32_t index) {
   const Geometry& g = problem.geometry;
   const BatchEntry& entry = g.entries[static_cast<size_t>(index)];
   Rotator rotator(problem.rotary, isa);
-  size_t k_bytes = static_cast<size_t>(g.head_dim * dtype_size(problem.q_dtype));
-  size_t v_bytes = static_cast<size_t>(g.value_dim * dtype_size(problem.q_dtype));
+  Writer keys(problem, isa, problem.k, problem.k_descale, g.head_dim, index);
+  Writer values(problem, isa, problem.v, problem.v_descale, g.value_dim, index);
+  char rotated[kMaxDim * sizeof(float)];
   for (int32_t t = 0; t < entry.new_len; ++t) {
     for (int head = 0; head < g.kv_heads; ++head) {
       const char* k = problem.k_new.at(index, entry.new_begin + t, head);
-      const char* v = problem.v_new.at(index, entry.new_begin + t, head);
-      char* k_slot = cache_slot(problem, problem.k, entry, entry.append_at + t, head);
       if (problem.rotary.dim > 0) {
-        rotator.copy(k, problem.q_dtype, g.head_dim, entry.rotary_at + t, k_slot);
-      } else {
-        std::memcpy(k_slot, k, k_bytes);
+        rotator.copy(k, problem.q_dtype, g.head_dim, entry.rotary_at + t, rotated);
+        k = rotated;
       }
-      std::memcpy(cache_slot(problem, problem.v, entry, entry.append_at + t, head), v, v_bytes);
+      keys.write(k, entry.append_at + t, head);
+      values.write(problem.v_new.at(index, entry.new_begin + t, head), entry.append_at + t, head);
     }
   }
 }

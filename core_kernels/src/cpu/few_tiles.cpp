@@ -50,7 +50,10 @@ void FewTiles::take(Scratch* scratch) {
 void FewTiles::load_queries() {
   load_strip_rows(task_.isa, task_.queries, task_.entry, task_.block, 0, d_, d_pitch_, q_);
   const TokenView& qv = task_.problem.qv;
-  if (qv.data) load_strip_rows(task_.isa, qv, task_.entry, task_.block, 0, dv_, dv_pitch_, qv_);
+  if (!qv.data) return;
+  load_strip_rows(task_.isa, qv, task_.entry, task_.block, 0, dv_, dv_pitch_, qv_);
+  const float qv_factor = task_.qv_factor();
+  for (int i = 0; i < strip_ * dv_pitch_; ++i) qv_[i] *= qv_factor;
 }
 
 void FewTiles::load(const TileRows& tile, const TileRows& next) {

@@ -39,7 +39,8 @@ class ForwardTask {
       : geometry_(problem.geometry),
         task_(task),
         splits_(plan.splits),
-        rows_{problem, queries, isa, geometry_.entries[static_cast<size_t>(task.entry)], {}, {}},
+        rows_{problem,    queries, isa, geometry_.entries[static_cast<size_t>(task.entry)],
+              task.entry, {},      {}},
         block_(rows_.block),
         tiles_(describe(plan)) {
     take_buffers();

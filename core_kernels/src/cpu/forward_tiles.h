@@ -14,8 +14,16 @@ struct TaskRows {
   const TokenView& queries;  // of the problem, or rotated
   const Microkernels& isa;
   const BatchEntry& entry;
+  int32_t index;  // of the entry
   HeadGroup group;
   RowBlock block;
+
+  // Keys and values of an int8 cache enter products without their scales, and the softmax scales
+  // scores by that of the keys. This makes qv . v a part of them.
+  float qv_factor() const {
+    if (problem.k.dtype != DType::kInt8) return 1;
+    return problem.v_descale.at(index, group.kv_head) / problem.k_descale.at(index, group.kv_head);
+  }
 };
 
 // Where the rows of a tile's keys and values are.

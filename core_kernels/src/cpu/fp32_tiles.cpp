@@ -28,10 +28,13 @@ void Fp32Tiles::take(Scratch* scratch) {
 
 void Fp32Tiles::load_queries() {
   const TokenView& qv = task_.problem.qv;
+  const float qv_factor = task_.qv_factor();
   for (int x = 0; x < task_.block.strips; ++x) {
     load_strip(task_.isa, task_.queries, task_.entry, task_.block, x, d_, q_ + x * d_ * strip_);
     if (!qv.data) continue;
-    load_strip(task_.isa, qv, task_.entry, task_.block, x, dv_, qv_ + x * dv_ * strip_);
+    float* strip = qv_ + x * dv_ * strip_;
+    load_strip(task_.isa, qv, task_.entry, task_.block, x, dv_, strip);
+    for (int i = 0; i < dv_ * strip_; ++i) strip[i] *= qv_factor;
   }
 }
 

@@ -75,7 +75,7 @@ struct BackwardStep {
 // ---- few rows
 // ------------------------------------------------------------------------------------
 
-// Keys (or values) where the tensor has them, in fp32, bf16 or fp16.
+// Keys (or values) where the tensor has them, in fp32, bf16, fp16 or int8.
 struct FewKeys {
   const char* const* rows;  // [count]
   int count;

@@ -14,6 +14,10 @@ std::string is_fp8(const Problem& p) {
   return p.q_dtype == DType::kFloat8E4M3 ? dtype_name(p.q_dtype) : "";
 }
 
+std::string int8_cache(const Problem& p) {
+  return p.k.dtype == DType::kInt8 ? dtype_name(p.k.dtype) : "";
+}
+
 std::string wrong_dtype(const Problem& p) {
   bool half = p.q_dtype == DType::kFloat16 || p.q_dtype == DType::kBFloat16;
   return half ? "" : dtype_name(p.q_dtype);
@@ -53,6 +57,7 @@ struct Refusal {
 constexpr Refusal kRefusals[] = {
     {"q", is_fp8, "float16 and bfloat16 (the chip has no 8-bit floating point)"},
     {"q", wrong_dtype, "float16 and bfloat16"},
+    {"k", int8_cache, "the dtype of q"},
     {"qv", wide_qv, "dims up to 576 together, each rounded up to a multiple of 16"},
     {"page_table", many_pages, "pages that 32 bits can number"},
     {"alibi_slopes", wide_alibi, "1 to 256 for keys and for values"},

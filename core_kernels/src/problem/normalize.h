@@ -31,6 +31,7 @@ struct SharedCall {
   const ScoreOptions& score;
   Api api;
   bool paged;
+  bool takes_int8;  // for k and v, with scales
 };
 
 // Dimensions, dtypes and devices.

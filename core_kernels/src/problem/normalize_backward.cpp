@@ -67,7 +67,7 @@ Status normalize_backward(const BackwardCall& call, BackwardProblem* problem) {
   }
   SharedCall shared = {call.q,    call.k,         call.v,       call.qv,   call.alibi_slopes,
                        call.sink, call.rng_state, call.lengths, call.mask, call.score,
-                       call.api,  false};
+                       call.api,  false,          false};
   FA_RETURN_IF_ERROR(shared_shapes(shared, &g));
   FA_RETURN_IF_ERROR(shared_semantics(shared, &g));
   FA_REQUIRE(call.lengths.cu_seqlens_k.defined || g.kv_rows == g.batch, "k: got batch ", g.kv_rows,

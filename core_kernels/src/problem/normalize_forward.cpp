@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include "problem/checks.h"
 #include "problem/entries.h"
@@ -158,23 +160,60 @@ static Status check_rotary_positions(const ForwardCall& call, const ForwardProbl
   return {};
 }
 
-static Status set_descales(const ForwardCall& call, ForwardProblem* problem) {
-  const Geometry& g = problem->geometry;
-  const TensorView* views[3] = {&call.q_descale, &call.k_descale, &call.v_descale};
-  const char* names[3] = {"q_descale", "k_descale", "v_descale"};
-  HeadValues* targets[3] = {&problem->q_descale, &problem->k_descale, &problem->v_descale};
-  for (int i = 0; i < 3; ++i) {
-    if (!views[i]->defined) continue;
-    if (call.q.dtype != DType::kFloat8E4M3) {
-      return not_supported(names[i], ": got a tensor with ", dtype_name(call.q.dtype),
-                           " inputs, supported only with float8_e4m3fn");
+// Scales of an int8 cache in host memory; those on a device are not looked at.
+static Status check_scales(const char* name, const HeadValues& scales, int64_t rows,
+                           const Geometry& g) {
+  for (int64_t row = 0; row < rows; ++row) {
+    for (int64_t head = 0; head < g.kv_heads; ++head) {
+      float scale = scales.at(row, head);
+      FA_REQUIRE(scale >= std::numeric_limits<float>::min() && std::isfinite(scale), name, ": got ",
+                 scale, ", expected positive, finite scales of an int8 cache");
     }
-    FA_RETURN_IF_ERROR(check_device(names[i], *views[i], g.device));
-    FA_RETURN_IF_ERROR(check_dtype(names[i], *views[i], {DType::kFloat32}));
-    FA_RETURN_IF_ERROR(check_shape(names[i], *views[i], {g.batch, g.kv_heads}, "[B, Hkv]"));
-    *targets[i] = head_values(*views[i]);
   }
   return {};
+}
+
+// k_descale or v_descale of an int8 cache.
+static Status set_scales(const char* name, const TensorView& view, const Geometry& g,
+                         HeadValues* target) {
+  FA_REQUIRE(view.defined, name, ": got None, expected the fp32 scales of an int8 cache");
+  FA_RETURN_IF_ERROR(check_device(name, view, g.device));
+  FA_RETURN_IF_ERROR(check_dtype(name, view, {DType::kFloat32}));
+  bool per_head = view.rank == 1;
+  FA_REQUIRE((per_head && view.size[0] == g.kv_heads) ||
+                 (view.rank == 2 && view.size[0] == g.batch && view.size[1] == g.kv_heads),
+             name, ": got shape ", view.shape(), ", expected [", g.kv_heads, "] or [", g.batch,
+             ", ", g.kv_heads, "] ([Hkv] or [B, Hkv])");
+  *target = head_values(view);
+  if (g.device != Device::kCpu) return {};
+  return check_scales(name, *target, per_head ? 1 : g.batch, g);
+}
+
+// A factor of fp8 inputs.
+static Status set_descale(const char* name, const TensorView& view, DType dtype, const Geometry& g,
+                          HeadValues* target) {
+  if (!view.defined) return {};
+  if (dtype != DType::kFloat8E4M3) {
+    return not_supported(name, ": got a tensor with ", dtype_name(dtype),
+                         " inputs, supported only with float8_e4m3fn");
+  }
+  FA_RETURN_IF_ERROR(check_device(name, view, g.device));
+  FA_RETURN_IF_ERROR(check_dtype(name, view, {DType::kFloat32}));
+  FA_RETURN_IF_ERROR(check_shape(name, view, {g.batch, g.kv_heads}, "[B, Hkv]"));
+  *target = head_values(view);
+  return {};
+}
+
+static Status set_descales(const ForwardCall& call, ForwardProblem* problem) {
+  const Geometry& g = problem->geometry;
+  DType dtype = call.q.dtype;
+  FA_RETURN_IF_ERROR(set_descale("q_descale", call.q_descale, dtype, g, &problem->q_descale));
+  if (call.k.dtype == DType::kInt8) {
+    FA_RETURN_IF_ERROR(set_scales("k_descale", call.k_descale, g, &problem->k_descale));
+    return set_scales("v_descale", call.v_descale, g, &problem->v_descale);
+  }
+  FA_RETURN_IF_ERROR(set_descale("k_descale", call.k_descale, dtype, g, &problem->k_descale));
+  return set_descale("v_descale", call.v_descale, dtype, g, &problem->v_descale);
 }
 
 static Status check_probs(const ForwardCall& call, const Geometry& g) {
@@ -248,7 +287,7 @@ Status normalize_forward(const ForwardCall& call, ValueUse use, ForwardProblem* 
   bool paged = call.cache.page_table.defined;
   SharedCall shared = {call.q,    call.k,         call.v,       call.qv,   call.alibi_slopes,
                        call.sink, call.rng_state, call.lengths, call.mask, call.score,
-                       call.api,  paged};
+                       call.api,  paged,          true};
   FA_RETURN_IF_ERROR(shared_shapes(shared, &g));
   problem->packed_q = call.q.rank == 3;
   problem->q_dtype = call.q.dtype;

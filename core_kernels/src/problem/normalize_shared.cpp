@@ -14,6 +14,25 @@ static Status check_operand(const char* name, const TensorView& view, const Tens
   return check_last_stride(name, view);
 }
 
+// A key/value cache may hold int8 beside queries of another dtype.
+static Status check_keys(const SharedCall& call) {
+  bool int8 = call.k.dtype == DType::kInt8 && call.q.dtype != DType::kFloat8E4M3;
+  if (int8 && !call.takes_int8) {
+    return not_supported("k: got int8, which has no backward, supported is ",
+                         dtype_name(call.q.dtype), " (the dtype of q)");
+  }
+  if (!int8) {
+    FA_RETURN_IF_ERROR(check_operand("k", call.k, call.q));
+    return check_operand("v", call.v, call.q);
+  }
+  FA_RETURN_IF_ERROR(check_device("k", call.k, call.q.device));
+  FA_RETURN_IF_ERROR(check_last_stride("k", call.k));
+  FA_RETURN_IF_ERROR(check_device("v", call.v, call.q.device));
+  FA_REQUIRE(call.v.dtype == DType::kInt8, "v: got dtype ", call.v.dtype_text(),
+             ", expected int8 (the dtype of k)");
+  return check_last_stride("v", call.v);
+}
+
 static Status check_heads(Geometry* g) {
   FA_REQUIRE(g->kv_heads > 0 && g->q_heads > 0 && g->q_heads % g->kv_heads == 0, "q: got ",
              g->q_heads, " heads, expected a positive multiple of the ", g->kv_heads,
@@ -196,8 +215,7 @@ Status shared_shapes(const SharedCall& call, Geometry* g) {
   FA_RETURN_IF_ERROR(check_scores(call.score));
   FA_RETURN_IF_ERROR(check_shapes(call, g));
   FA_RETURN_IF_ERROR(check_last_stride("q", call.q));
-  FA_RETURN_IF_ERROR(check_operand("k", call.k, call.q));
-  FA_RETURN_IF_ERROR(check_operand("v", call.v, call.q));
+  FA_RETURN_IF_ERROR(check_keys(call));
   if (call.qv.defined) {
     FA_RETURN_IF_ERROR(check_operand("qv", call.qv, call.q));
     bool packed = call.q.rank == 3;

@@ -99,6 +99,8 @@ DType dtype_of(const DlDataType& dtype) {
       return DType::kBFloat16;
     case kFloat8E4M3Fn << 8 | 8:
       return DType::kFloat8E4M3;
+    case kInt << 8 | 8:
+      return DType::kInt8;
     case kInt << 8 | 32:
       return DType::kInt32;
     case kInt << 8 | 64:

@@ -9,6 +9,11 @@ namespace py = pybind11;
 namespace fa::bindings {
 namespace {
 
+// Those that the core knows; it has torch's names for them.
+constexpr DType kDTypes[] = {DType::kFloat32, DType::kFloat16, DType::kBFloat16, DType::kFloat8E4M3,
+                             DType::kInt32,   DType::kInt64,   DType::kInt8};
+constexpr int kDTypeCount = sizeof kDTypes / sizeof kDTypes[0];
+
 // Attribute names and dtype objects, looked up once per process and never released: they are used
 // until the interpreter ends.
 struct TorchNames {
@@ -19,14 +24,13 @@ struct TorchNames {
   PyObject* device = PyUnicode_InternFromString("device");
   PyObject* type = PyUnicode_InternFromString("type");
   PyObject* data_ptr = PyUnicode_InternFromString("data_ptr");
-  PyObject* dtypes[6] = {};
+  PyObject* dtypes[kDTypeCount] = {};
 
   TorchNames() {
     py::module_ torch = py::module_::import("torch");
-    const char* names[6] = {"float32", "float16", "bfloat16", "float8_e4m3fn", "int32", "int64"};
-    for (int i = 0; i < 6; ++i) {
-      if (py::hasattr(torch, names[i]))
-        dtypes[i] = py::object(torch.attr(names[i])).release().ptr();
+    for (int i = 0; i < kDTypeCount; ++i) {
+      const char* name = dtype_name(kDTypes[i]);
+      if (py::hasattr(torch, name)) dtypes[i] = py::object(torch.attr(name)).release().ptr();
     }
   }
 };
@@ -49,10 +53,8 @@ py::object call_method(py::handle object, PyObject* name) {
 }
 
 void read_dtype(py::handle tensor, const TorchNames& names, TensorView* view) {
-  constexpr DType kDTypes[6] = {DType::kFloat32,    DType::kFloat16, DType::kBFloat16,
-                                DType::kFloat8E4M3, DType::kInt32,   DType::kInt64};
   py::object dtype = attribute(tensor, names.dtype);
-  for (int i = 0; i < 6; ++i) {
+  for (int i = 0; i < kDTypeCount; ++i) {
     if (dtype.ptr() == names.dtypes[i]) {
       view->dtype = kDTypes[i];
       return;

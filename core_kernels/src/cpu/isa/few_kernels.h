@@ -15,6 +15,8 @@ inline VecF load_values(const char* row) {
   } else if constexpr (kType == DType::kBFloat16) {
     VecU bits = __builtin_convertvector(load<VecH>(row), VecU) << 16;
     return load<VecF>(&bits);
+  } else if constexpr (kType == DType::kInt8) {
+    return codes_to_floats(row);
   } else {
     uint16_t narrow[kLanes];
     float wide[kLanes];
@@ -27,7 +29,7 @@ inline VecF load_values(const char* row) {
 // Elements i ... of a row of `dim`: a whole vector, or what is left and zeros.
 template <DType kType, bool kWhole>
 inline VecF load_some(const char* row, int i, int dim) {
-  constexpr int kBytes = kType == DType::kFloat32 ? 4 : 2;
+  constexpr int kBytes = dtype_size(kType);
   if constexpr (kWhole) return load_values<kType>(row + i * kBytes);
   char part[kLanes * kBytes] = {};
   __builtin_memcpy(part, row + i * kBytes, static_cast<size_t>((dim - i) * kBytes));
@@ -44,8 +46,10 @@ inline float sum_of_lanes(VecF v) {
 }
 
 // Brings the rows that belong to keys [first, first + count) of the next tile closer.
+template <DType kType>
 inline void fetch_ahead(const FewKeys& keys, int first, int count) {
-  int bytes = keys.dim * (keys.dtype == DType::kFloat32 ? 4 : 2);
+  constexpr int kBytes = dtype_size(kType);
+  int bytes = keys.dim * kBytes;
   for (int j = first; j < first + count && j < keys.ahead_count; ++j) {
     for (int i = 0; i < bytes; i += 64) __builtin_prefetch(keys.ahead[j] + i, 0, 2);
   }
@@ -95,11 +99,11 @@ template <DType kType>
 void few_scores_of(const FewScores& f) {
   int key = 0;
   for (; key + kFewVectors <= f.k.count; key += kFewVectors) {
-    fetch_ahead(f.k, key, kFewVectors);
+    fetch_ahead<kType>(f.k, key, kFewVectors);
     score_rows<kType, kFewVectors>(f, key);
   }
   for (; key < f.k.count; ++key) score_rows<kType, 1>(f, key);
-  fetch_ahead(f.k, f.k.count / kFewVectors * kFewVectors, f.k.ahead_count);
+  fetch_ahead<kType>(f.k, f.k.count / kFewVectors * kFewVectors, f.k.ahead_count);
 }
 
 // kRows rows and kVectors vectors of Dv, from element i on.
@@ -113,7 +117,7 @@ inline void value_block(const FewValues& f, int row, int i) {
     }
   }
   for (int key = 0; key < f.v.count; ++key) {
-    if (i == 0 && row == 0) fetch_ahead(f.v, key, 1);
+    if (i == 0 && row == 0) fetch_ahead<kType>(f.v, key, 1);
     VecF v[kVectors];
     for (int x = 0; x < kVectors; ++x) {
       v[x] = load_some<kType, kWhole>(f.v.rows[key], i + x * kLanes, dim);
@@ -145,18 +149,20 @@ void few_values_of(const FewValues& f) {
   int row = 0;
   for (; row + kFewRows <= f.rows; row += kFewRows) value_rows<kType, kFewRows>(f, row);
   for (; row < f.rows; ++row) value_rows<kType, 1>(f, row);
-  fetch_ahead(f.v, f.v.count, f.v.ahead_count);
+  fetch_ahead<kType>(f.v, f.v.count, f.v.ahead_count);
 }
 
 void few_scores(const FewScores& f) {
   if (f.k.dtype == DType::kFloat32) return few_scores_of<DType::kFloat32>(f);
   if (f.k.dtype == DType::kBFloat16) return few_scores_of<DType::kBFloat16>(f);
+  if (f.k.dtype == DType::kInt8) return few_scores_of<DType::kInt8>(f);
   few_scores_of<DType::kFloat16>(f);
 }
 
 void few_values(const FewValues& f) {
   if (f.v.dtype == DType::kFloat32) return few_values_of<DType::kFloat32>(f);
   if (f.v.dtype == DType::kBFloat16) return few_values_of<DType::kBFloat16>(f);
+  if (f.v.dtype == DType::kInt8) return few_values_of<DType::kInt8>(f);
   few_values_of<DType::kFloat16>(f);
 }
 

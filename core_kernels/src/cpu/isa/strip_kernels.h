@@ -49,6 +49,10 @@ void load_row(const void* source, DType dtype, int n, float* target) {
     __builtin_memcpy(tail, s + i, static_cast<size_t>(n - i) * 2);
     halves_to_floats(tail, wide);
     __builtin_memcpy(target + i, wide, static_cast<size_t>(n - i) * 4);
+  } else if (dtype == DType::kInt8) {
+    const int8_t* s = static_cast<const int8_t*>(source);
+    for (; i + kLanes <= n; i += kLanes) store(target + i, codes_to_floats(s + i));
+    for (; i < n; ++i) target[i] = s[i];
   } else if (dtype == DType::kFloat8E4M3) {
     const uint8_t* s = static_cast<const uint8_t*>(source);
     for (; i < n; ++i) target[i] = float8_to_float(s[i]);

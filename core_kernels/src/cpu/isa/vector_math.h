@@ -9,6 +9,7 @@ typedef float VecF __attribute__((vector_size(FA_LANES * 4)));
 typedef int32_t VecI __attribute__((vector_size(FA_LANES * 4)));
 typedef uint32_t VecU __attribute__((vector_size(FA_LANES * 4)));
 typedef uint16_t VecH __attribute__((vector_size(FA_LANES * 2)));
+typedef int8_t VecB __attribute__((vector_size(FA_LANES)));
 
 constexpr float kLog2E = 1.4426950408889634f;
 constexpr float kInfinity = __builtin_inff();
@@ -23,6 +24,11 @@ inline Vec load(const void* p) {
 template <typename Vec>
 inline void store(void* p, Vec v) {
   __builtin_memcpy(p, &v, sizeof v);
+}
+
+// kLanes values of int8. In two steps, since compilers take the direct one apart.
+inline VecF codes_to_floats(const void* p) {
+  return __builtin_convertvector(__builtin_convertvector(load<VecB>(p), VecI), VecF);
 }
 
 inline VecF broadcast(float x) { return x - VecF{}; }

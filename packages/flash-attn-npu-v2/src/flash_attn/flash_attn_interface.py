@@ -494,6 +494,8 @@ def flash_attn_with_kvcache(
     return_softmax_lse: bool = False,
     *,
     learnable_sink: Tensor | None = None,
+    k_descale: Tensor | None = None,
+    v_descale: Tensor | None = None,
 ) -> Any:
     """Attention of new queries to a key/value cache, after new keys are written to it if given.
 
@@ -501,8 +503,9 @@ def flash_attn_with_kvcache(
       q: [B, Sq, Hq, D], or [Tq, Hq, D] with `cu_seqlens_q` (v3); fp32|fp16|bf16; v3 also
           float8_e4m3fn, which gives a bf16 result. Not changed by the rotary embedding.
       k_cache: [Bc, Smax, Hkv, D], or pages [num_pages, page_size, Hkv, D] with `block_table` (v2)
-          or `page_table` (v3); dtype of q, last dim with stride 1, other strides free. Any page
-          size. Written in place if `k` is given.
+          or `page_table` (v3); dtype of q, or int8 with `k_descale` and `v_descale` (extension).
+          Last dim with stride 1, other strides free. Any page size. Written in place if `k` is
+          given.
       v_cache: [Bc, Smax, Hkv, Dv] or [num_pages, page_size, Hkv, Dv]; otherwise like `k_cache`.
       k: [B, Snew, Hkv, D], dtype of q, or [Tnew, Hkv, D] with `cu_seqlens_k_new` (v3): keys that
           are written to the cache first, at rows cache_seqlens to cache_seqlens + Snew - 1. Needs
@@ -534,6 +537,12 @@ def flash_attn_with_kvcache(
       return_softmax_lse: bool. Returns more than out, see Returns.
       learnable_sink: fp32|fp16|bf16 [Hq] or None: one more score per head that takes part in the
           softmax but has no value. Extension, differentiable.
+      k_descale: fp32 [Hkv] or [B, Hkv] (by entry, not by cache row), needed with an int8 cache,
+          else None; with float8_e4m3fn fp32 [B, Hkv] or None (v3): keys are what `k_cache` holds
+          times this. New keys go into an int8 cache as k * (1 / k_descale), after the rotary
+          embedding and rounding to the dtype of q, clamped to -127 to 127 and rounded to even; NaN
+          becomes 0. Positive and finite, which is checked on the CPU.
+      v_descale: Like `k_descale`, of values.
     Returns:
       out [B, Sq, Hq, Dv] in the dtype of q, contiguous. With `return_softmax_lse` (out, lse): lse
       fp32 [B, Hq, Sq] is the natural log of the sum of exp(scores).
@@ -554,7 +563,7 @@ def flash_attn_with_kvcache(
         KvCache(k_cache, v_cache, lengths, cache_batch_idx, cache_leftpad, block_table),
         NewKeys(k, v, rotary_cos, rotary_sin, None, None, interleaved),
         options(causal, softmax_scale, window_size, softcap, num_splits=num_splits),
-        Extras(alibi_slopes, learnable_sink),
+        Extras(alibi_slopes, learnable_sink, k_descale=k_descale, v_descale=v_descale),
     )
     return (out, lse) if return_softmax_lse else out
 

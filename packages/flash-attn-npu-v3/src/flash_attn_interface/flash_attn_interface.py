@@ -98,8 +98,10 @@ def flash_attn_func(
           right side of `window_size`.
       qv: [..., Hq, Dv] like q, or None: adds qv.v to the scores (absorbed MLA).
       q_descale: fp32 [B, Hkv] or None: factor of q, only with float8_e4m3fn.
-      k_descale: fp32 [B, Hkv] or None: factor of k, only with float8_e4m3fn.
-      v_descale: fp32 [B, Hkv] or None: factor of v, only with float8_e4m3fn.
+      k_descale: fp32 [B, Hkv] or None: factor of k, only with float8_e4m3fn, or [Hkv] or [B, Hkv]
+          with int8 k and v (extension, without backward).
+      v_descale: fp32 [B, Hkv] or None: factor of v, only with float8_e4m3fn, or [Hkv] or [B, Hkv]
+          with int8 k and v (extension, without backward).
       window_size: (left, right): query i sees keys i + Skv - Sq - left to i + Skv - Sq + right,
           both included. A negative value leaves that side open.
       attention_chunk: int; above 0, query i sees only keys of its own chunk of that many
@@ -207,8 +209,10 @@ def flash_attn_varlen_func(
           right side of `window_size`.
       qv: [..., Hq, Dv] like q, or None: adds qv.v to the scores (absorbed MLA).
       q_descale: fp32 [B, Hkv] or None: factor of q, only with float8_e4m3fn.
-      k_descale: fp32 [B, Hkv] or None: factor of k, only with float8_e4m3fn.
-      v_descale: fp32 [B, Hkv] or None: factor of v, only with float8_e4m3fn.
+      k_descale: fp32 [B, Hkv] or None: factor of k, only with float8_e4m3fn, or [Hkv] or [B, Hkv]
+          with int8 k and v (extension, without backward).
+      v_descale: fp32 [B, Hkv] or None: factor of v, only with float8_e4m3fn, or [Hkv] or [B, Hkv]
+          with int8 k and v (extension, without backward).
       window_size: (left, right): query i sees keys i + Skv - Sq - left to i + Skv - Sq + right,
           both included. A negative value leaves that side open.
       attention_chunk: int; above 0, query i sees only keys of its own chunk of that many
@@ -292,8 +296,10 @@ def flash_attn_qkvpacked_func(
       causal: bool. Query i sees keys up to i + Skv - Sq (bottom right alignment). Replaces the
           right side of `window_size`.
       q_descale: fp32 [B, Hkv] or None: factor of q, only with float8_e4m3fn.
-      k_descale: fp32 [B, Hkv] or None: factor of k, only with float8_e4m3fn.
-      v_descale: fp32 [B, Hkv] or None: factor of v, only with float8_e4m3fn.
+      k_descale: fp32 [B, Hkv] or None: factor of k, only with float8_e4m3fn, or [Hkv] or [B, Hkv]
+          with int8 k and v (extension, without backward).
+      v_descale: fp32 [B, Hkv] or None: factor of v, only with float8_e4m3fn, or [Hkv] or [B, Hkv]
+          with int8 k and v (extension, without backward).
       window_size: (left, right): query i sees keys i + Skv - Sq - left to i + Skv - Sq + right,
           both included. A negative value leaves that side open.
       attention_chunk: int; above 0, query i sees only keys of its own chunk of that many
@@ -377,8 +383,9 @@ def flash_attn_with_kvcache(
       q: [B, Sq, Hq, D], or [Tq, Hq, D] with `cu_seqlens_q` (v3); fp32|fp16|bf16; v3 also
           float8_e4m3fn, which gives a bf16 result. Not changed by the rotary embedding.
       k_cache: [Bc, Smax, Hkv, D], or pages [num_pages, page_size, Hkv, D] with `block_table` (v2)
-          or `page_table` (v3); dtype of q, last dim with stride 1, other strides free. Any page
-          size. Written in place if `k` is given.
+          or `page_table` (v3); dtype of q, or int8 with `k_descale` and `v_descale` (extension).
+          Last dim with stride 1, other strides free. Any page size. Written in place if `k` is
+          given.
       v_cache: [Bc, Smax, Hkv, Dv] or [num_pages, page_size, Hkv, Dv]; otherwise like `k_cache`.
       k: [B, Snew, Hkv, D], dtype of q, or [Tnew, Hkv, D] with `cu_seqlens_k_new` (v3): keys that
           are written to the cache first, at rows cache_seqlens to cache_seqlens + Snew - 1. Needs
@@ -402,8 +409,12 @@ def flash_attn_with_kvcache(
       max_seqlen_q: int, at least the longest query sequence; needed with `cu_seqlens_q`.
       rotary_seqlens: int32 [B] or None: rotary positions start there instead of at cache_seqlens.
       q_descale: fp32 [B, Hkv] or None: factor of q, only with float8_e4m3fn.
-      k_descale: fp32 [B, Hkv] or None: factor of k, only with float8_e4m3fn.
-      v_descale: fp32 [B, Hkv] or None: factor of v, only with float8_e4m3fn.
+      k_descale: fp32 [Hkv] or [B, Hkv] (by entry, not by cache row), needed with an int8 cache,
+          else None; with float8_e4m3fn fp32 [B, Hkv] or None (v3): keys are what `k_cache` holds
+          times this. New keys go into an int8 cache as k * (1 / k_descale), after the rotary
+          embedding and rounding to the dtype of q, clamped to -127 to 127 and rounded to even; NaN
+          becomes 0. Positive and finite, which is checked on the CPU.
+      v_descale: Like `k_descale`, of values.
       softmax_scale: float, factor on q.k; default D**-0.5, with `qv` (D + Dv)**-0.5.
       causal: bool. Query i sees keys up to i + Skv - Sq (bottom right alignment). Replaces the
           right side of `window_size`.
