@@ -13,6 +13,32 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("ASCSIM_BUILD", ROOT / "build" / "sim"))
 
+# Cases drawn from seeds, by test file.
+USUAL_SEEDS = {
+    "test_forward": 260,
+    "test_mla": 150,
+    "test_dropout": 60,
+    "test_options": 120,
+    "test_append": 80,
+}
+OPTION = "--kernel-cases"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    usual = sum(USUAL_SEEDS.values())
+    parser.addoption(
+        OPTION, type=int, default=usual, help=f"generated cases of all kernels (default: {usual})"
+    )
+    parser.addoption("--all-mutants", action="store_true", help="all, instead of a sample")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Gives a `seed` argument its share of the cases; more cases begin with the usual ones."""
+    if "seed" in metafunc.fixturenames:
+        wanted, usual = metafunc.config.getoption(OPTION), sum(USUAL_SEEDS.values())
+        seeds = USUAL_SEEDS[metafunc.module.__name__.rpartition(".")[2]] * wanted
+        metafunc.parametrize("seed", range(-(-seeds // usual)))
+
 
 @pytest.fixture(scope="session")
 def sim() -> ModuleType:

@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 
 from fa_testing.dropout_bits import threshold
+from npu.forward_options import add_options
 from npu.halves import STORAGE, Array, to_float64, to_storage
 from npu.kernel_args import (
     EARLY_BLOCKS,
     LATE_BLOCKS,
     SEQUENCES,
+    CombineArgs,
     ForwardArgs,
     LengthArgs,
     PageArgs,
@@ -52,6 +54,13 @@ class Case:
     magnitude: float = 1.0
     dropout: float = 0.0
     probs: bool = False  # S_dmask is wanted
+    chunk: int = 0  # attention_chunk
+    leftpad: tuple[int, ...] = ()  # tokens of the cache before those of kv_lengths
+    new_lengths: tuple[int, ...] = ()  # how many of kv_lengths were appended
+    batch_idx: bool = False  # the cache, or the page table, has other rows too, in any order
+    sinks: str = ""  # their dtype
+    alibi: str = ""  # heads, batch: what there are slopes for; columns: heads, LSE of another bias
+    splits: int = 1
 
     @property
     def rng_state(self) -> tuple[int, int]:
@@ -59,7 +68,13 @@ class Case:
 
     @property
     def extras(self) -> bool:
-        return self.dropout > 0 or self.probs
+        return self.dropout > 0 or self.probs or self.alibi != ""
+
+    @property
+    def stored(self) -> tuple[int, ...]:
+        """Tokens of each sequence in the cache."""
+        pads = self.leftpad or (0,) * len(self.kv_lengths)
+        return tuple(pad + n for pad, n in zip(pads, self.kv_lengths, strict=True))
 
     @property
     def softmax_scale(self) -> float:
@@ -70,6 +85,7 @@ class Case:
 # Elements between heads or tokens that are more than an ND2NZ copy can step over.
 WIDE_STRIDE = 65600
 SPARE_PROBS = (5, 3)  # rows and columns of S_dmask that no sequence can have
+SPARE_ROWS = 2  # of a cache whose rows are not those of the batch
 SPARE_TOKENS = 3  # of a padded tensor with seqused, behind the longest sequence
 
 
@@ -120,6 +136,10 @@ class Problem:
     out: list[Array] = field(default_factory=list)  # views of the kernel's results
     lse: list[Array] = field(default_factory=list)  # [Sq, Hq]
     probs: Array | None = None  # S_dmask [B, Hq, rows, columns]
+    sinks: Array | None = None  # [Hq]
+    slopes: Array | None = None  # [B, Hq]
+    partials: list[Array] = field(default_factory=list)  # of splits: outputs, LSE
+    combine: CombineArgs | None = None  # the launch that follows splits
 
 
 class _Builder:
@@ -128,6 +148,13 @@ class _Builder:
         self.rng = np.random.default_rng(case.seed)
         self.inputs: list[Array] = []
         self.outputs: list[Array] = []
+        self.rows = np.arange(len(case.kv_lengths))  # of the cache, by sequence
+        if case.batch_idx:
+            self.rows = self.rng.permutation(len(self.rows) + SPARE_ROWS)[: len(self.rows)]
+
+    @property
+    def row_count(self) -> int:
+        return len(self.rows) + (SPARE_ROWS if self.case.batch_idx else 0)
 
     def ints(self, values: Any) -> Array:
         array = np.ascontiguousarray(values, np.int32)
@@ -155,13 +182,20 @@ class _Builder:
         return arg, total
 
     def tokens(
-        self, lengths: tuple[int, ...], layout: str, shape: tuple[int, int], total: int
+        self,
+        lengths: tuple[int, ...],
+        layout: str,
+        shape: tuple[int, int],
+        total: int,
+        cache: bool = False,
     ) -> tuple[Array, list[Array]]:
         """A tensor of (heads, dim) per token: view [B, S, H, D] and a view per sequence."""
-        batch = 1 if layout == "packed" else len(lengths)
+        rows = self.rows if cache else np.arange(len(lengths))
+        batch = 1 if layout == "packed" else self.row_count if cache else len(lengths)
         buffer, view = strided((batch, total, *shape), self.case.strides, self.case.dtype)
         if layout != "packed":
-            return view, self._register(buffer, [view[b, :n] for b, n in enumerate(lengths)])
+            parts = [view[row, :n] for row, n in zip(rows, lengths, strict=True)]
+            return view, self._register(buffer, parts)
         spare = SPARE_TOKENS if self.case.seqused else 0
         parts, first = [], 0
         for n in lengths:
@@ -182,13 +216,23 @@ class _Builder:
         self.inputs.append(self.buffer)
         return tensor_arg(view), parts
 
+    def key_tokens(self, lengths: LengthArgs, dim: int) -> tuple[TensorArg, list[Array]]:
+        """Of a padded or packed tensor, from behind the padding on."""
+        case = self.case
+        total = lengths.tokens if case.kv_layout == "packed" else lengths.limit
+        shape = case.kv_heads, dim
+        arg, parts = self.input_tokens(case.stored, case.kv_layout, shape, total, True)
+        for part, pad in zip(parts, case.leftpad, strict=False):
+            part[:pad].view(np.uint16)[...] = 0x7FFF
+        return arg, [p[len(p) - n :] for p, n in zip(parts, case.kv_lengths, strict=True)]
+
     def pages(self) -> tuple[PageArgs, Array]:
         """Page table with shuffled pages, more than are needed."""
         case = self.case
-        width = -(-max(case.kv_lengths, default=0) // case.page_size) + 1
-        count = width * len(case.kv_lengths) + 2
-        table = self.rng.permutation(count)[: width * len(case.kv_lengths)]
-        table = self.ints(table.reshape(len(case.kv_lengths), width))
+        width = -(-max(case.stored, default=0) // case.page_size) + 1
+        count = width * self.row_count + 2
+        table = self.rng.permutation(count)[: width * self.row_count]
+        table = self.ints(table.reshape(self.row_count, width))
         return PageArgs(table.ctypes.data, width, width, case.page_size, count, 0), table
 
     def paged_tokens(self, table: Array, count: int, dim: int) -> tuple[TensorArg, list[Array]]:
@@ -197,11 +241,11 @@ class _Builder:
         buffer, view = strided(shape, case.strides, case.dtype)
         buffer.view(np.uint16)[...] = 0x7FFF
         parts = []
-        for b, n in enumerate(case.kv_lengths):
+        for row, stored, n in zip(self.rows, case.stored, case.kv_lengths, strict=True):
             part = self.values((n, case.kv_heads, dim))
             for token in range(n):
-                page, slot = divmod(token, case.page_size)
-                view[table[b, page], slot] = part[token]
+                page, slot = divmod(stored - n + token, case.page_size)
+                view[table[row, page], slot] = part[token]
             parts.append(part)
         self.inputs.append(buffer)
         return tensor_arg(view), parts
@@ -219,13 +263,12 @@ def build(case: Case) -> Problem:
         args.qv, qv = b.input_tokens(
             case.q_lengths, case.q_layout, (case.q_heads, case.value_dim), q_total
         )
-    kv_shape = (case.kv_heads, case.head_dim), (case.kv_heads, case.value_dim)
     if case.joined:
         k, v = _joined_keys(b, args)
     elif case.kv_layout == "paged":
         args.pages, table = b.pages()
         args.kv_lengths = LengthArgs(
-            0, b.ints(case.kv_lengths).ctypes.data, args.pages.table_width * case.page_size, 0
+            0, b.ints(case.stored).ctypes.data, args.pages.table_width * case.page_size, 0
         )
         args.k, k = b.paged_tokens(table, args.pages.page_count, case.head_dim)
         args.v, v = b.paged_tokens(table, args.pages.page_count, case.value_dim)
@@ -233,9 +276,9 @@ def build(case: Case) -> Problem:
             table[:, ::2] += np.int32(1 << 30)
             table[:, 1::2] -= np.int32(1 << 30)
     else:
-        args.kv_lengths, kv_total = b.lengths(case.kv_lengths, case.kv_layout)
-        args.k, k = b.input_tokens(case.kv_lengths, case.kv_layout, kv_shape[0], kv_total)
-        args.v, v = b.input_tokens(case.kv_lengths, case.kv_layout, kv_shape[1], kv_total)
+        args.kv_lengths, _ = b.lengths(case.stored, case.kv_layout)
+        args.k, k = b.key_tokens(args.kv_lengths, case.head_dim)
+        args.v, v = b.key_tokens(args.kv_lengths, case.value_dim)
     view, out = b.tokens(case.q_lengths, case.q_layout, (case.q_heads, case.value_dim), q_total)
     b.outputs.append(b.buffer)
     args.out = tensor_arg(view)
@@ -243,6 +286,7 @@ def build(case: Case) -> Problem:
     _add_lse(problem, q_total)
     _add_scalars(problem)
     _add_dropout(problem)
+    add_options(problem, b.rows)
     return problem
 
 
@@ -253,14 +297,12 @@ def _joined_keys(b: _Builder, args: ForwardArgs) -> tuple[list[Array], list[Arra
     if case.kv_layout == "paged":
         args.pages, table = b.pages()
         args.kv_lengths = LengthArgs(
-            0, b.ints(case.kv_lengths).ctypes.data, args.pages.table_width * case.page_size, 0
+            0, b.ints(case.stored).ctypes.data, args.pages.table_width * case.page_size, 0
         )
         args.v, parts = b.paged_tokens(table, args.pages.page_count, width)
     else:
-        args.kv_lengths, total = b.lengths(case.kv_lengths, case.kv_layout)
-        args.v, parts = b.input_tokens(
-            case.kv_lengths, case.kv_layout, (case.kv_heads, width), total
-        )
+        args.kv_lengths, _ = b.lengths(case.stored, case.kv_layout)
+        args.v, parts = b.key_tokens(args.kv_lengths, width)
     args.k = args.v
     if args.v.address:
         args.k.address += case.value_dim * 2
@@ -293,6 +335,7 @@ def _add_scalars(problem: Problem) -> None:
     args.head_dim, args.value_dim = case.head_dim, case.value_dim
     args.heads_per_row_group, args.task_rows = case.packed_heads, case.task_rows
     args.window_left, args.window_right = case.window
+    args.attention_chunk = case.chunk
     args.scale, args.softcap = case.softmax_scale, case.softcap
     args.empty_lse = float(case.lse) if case.lse != "none" else 0.0
     args.task_order = LATE_BLOCKS if case.window[1] >= 0 else EARLY_BLOCKS
@@ -370,5 +413,18 @@ def run(sim: ModuleType, problem: Problem, options: Any) -> Any:
         [bytes(args)],
         options=options,
         buffers_in=[a for a in problem.inputs if a.size],
-        buffers_out=[a for a in (*problem.outputs, workspace) if a.size],
+        buffers_out=[a for a in (*problem.outputs, *problem.partials, workspace) if a.size],
+    )
+
+
+def run_combine(sim: ModuleType, problem: Problem, options: Any) -> Any:
+    """The second launch, of a case with splits."""
+    assert problem.combine is not None
+    return sim.run(
+        f"fa_combine_{problem.case.dtype}",
+        2 * problem.case.cores,
+        [bytes(problem.combine)],
+        options=options,
+        buffers_in=[a for a in (*problem.inputs, *problem.partials) if a.size],
+        buffers_out=[a for a in problem.outputs if a.size],
     )

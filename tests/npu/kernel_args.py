@@ -129,3 +129,40 @@ class CombineArgs(ctypes.Structure):
         ("value_dim", Int32),
         ("empty_lse", Float),
     ]
+
+
+class RotaryArgs(ctypes.Structure):
+    _fields_ = [
+        ("cos", UInt64),
+        ("sin", UInt64),
+        ("cos_stride", Int64),
+        ("sin_stride", Int64),
+        ("first_positions", UInt64),
+        ("positions", Int32),
+        ("dim", Int32),
+        ("interleaved", Int32),
+        ("same_q_position", Int32),
+    ]
+
+
+class AppendArgs(ctypes.Structure):
+    _fields_ = [
+        ("k_new", TensorArg),
+        ("v_new", TensorArg),
+        ("k", TensorArg),
+        ("v", TensorArg),
+        ("q", TensorArg),
+        ("q_rotated", TensorArg),
+        ("q_lengths", LengthArgs),
+        ("kv_lengths", LengthArgs),
+        ("pages", PageArgs),
+        ("cache", CacheArgs),
+        ("rotary", RotaryArgs),
+        ("status", UInt64),
+        ("batch", Int32),
+        ("q_heads", Int32),
+        ("kv_heads", Int32),
+        ("head_dim", Int32),
+        ("value_dim", Int32),
+        ("reserved", Int32),
+    ]

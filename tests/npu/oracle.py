@@ -34,6 +34,9 @@ def visible(case: Case, sq: int, sk: int) -> Array:
         keep &= distance >= -left
     if right >= 0:
         keep &= distance <= right
+    if case.chunk:  # that of the key, and of the query's own position
+        own = np.arange(sq)[:, None] + sk - sq
+        keep &= np.arange(sk)[None, :] // case.chunk == own // case.chunk
     return keep
 
 
@@ -43,8 +46,28 @@ def kept_keys(case: Case, batch: int, head: int, sq: int, sk: int) -> Array:
     return head_bytes(*case.rng_state, number, sq, sk) <= threshold(case.dropout)
 
 
-def expected_head(case: Case, q: Array, k: Array, v: Array, kept: Array) -> tuple[Array, ...]:
+@dataclass
+class Head:
+    """What belongs to one query head."""
+
+    kept: Array  # by dropout [Sq, Sk]
+    sink: float = -math.inf
+    slope: float = 0.0
+
+
+def head_of(problem: Problem, batch: int, head: int, sq: int, sk: int) -> Head:
+    found = Head(kept_keys(problem.case, batch, head, sq, sk))
+    if problem.sinks is not None:
+        found.sink = float(problem.sinks[head])
+    if problem.slopes is not None:
+        found.slope = float(problem.slopes[batch, head])
+    return found
+
+
+def expected_head(case: Case, q: Array, k: Array, v: Array, head: Head) -> tuple[Array, ...]:
     """Of one head: the roundings of the probabilities, the output, and the sums in fp32."""
+    kept = head.kept
+    own = np.arange(len(q))[:, None] + len(k) - len(q)  # the position of each query
     scale = case.softmax_scale
     scores = scale * (q @ k.T)
     condition = abs(scale) * (np.abs(q) @ np.abs(k).T)
@@ -52,11 +75,16 @@ def expected_head(case: Case, q: Array, k: Array, v: Array, kept: Array) -> tupl
     if case.softcap:
         scores = case.softcap * np.tanh(scores / case.softcap)
         error = error + 8 * FP32 * case.softcap
+    if head.slope:
+        bias = head.slope * np.abs(np.arange(len(k))[None, :] - own)
+        error = error + 4 * FP32 * (bias + np.abs(scores))
+        scores = scores - bias
     keep = visible(case, len(q), len(k))
-    seen = keep.any(1)
-    top = np.where(seen, np.where(keep, scores, -np.inf).max(1, initial=-np.inf), 0.0)
+    top = np.where(keep, scores, -np.inf).max(1, initial=head.sink)
+    seen = np.isfinite(top)
+    top = np.where(seen, top, 0.0)
     exp = np.where(keep, np.exp(scores - top[:, None]), 0.0)
-    total = exp.sum(1)
+    total = exp.sum(1) + np.exp(head.sink - top)
     probs = kept * exp / np.where(seen, total, 1.0)[:, None] / (1.0 - case.dropout)
     out, size = probs @ v, probs @ np.abs(v)
     worst = np.where(keep, error, 0.0).max(1, initial=0.0) + 4 * FP32 * (np.abs(top) + 2)
@@ -67,16 +95,20 @@ def expected_head(case: Case, q: Array, k: Array, v: Array, kept: Array) -> tupl
     with np.errstate(divide="ignore"):
         lse = np.where(seen, top + np.log(total), np.nan)
     lse_bound = SLACK * (worst + sums + 4 * FP32 * np.abs(lse))
+    if case.alibi == "columns":  # a bias of slope * column
+        lse += head.slope * own[:, 0]
+        lse_bound += 4 * FP32 * np.abs(head.slope * own[:, 0])
     exp_bound = SLACK * ((UNIT[case.dtype] + 2 * worst[:, None]) * exp + TINY[case.dtype])
     return out, SLACK * bound, lse, lse_bound, np.where(kept, exp, -exp), exp_bound
 
 
-def expected(case: Case, batch: int, q: Array, k: Array, v: Array) -> Expected:
+def expected(problem: Problem, batch: int, q: Array, k: Array, v: Array) -> Expected:
+    case = problem.case
     group = case.q_heads // case.kv_heads
     heads = [
         expected_head(
             *(case, q[:, h], k[:, h // group], v[:, h // group]),
-            kept_keys(case, batch, h, len(q), len(k)),
+            head_of(problem, batch, h, len(q), len(k)),
         )
         for h in range(case.q_heads)
     ]
@@ -89,7 +121,7 @@ def disagreements(problem: Problem) -> list[str]:
     for b, (q, k, v) in enumerate(zip(problem.q, problem.k, problem.v, strict=True)):
         if case.qv:  # q k^T + qv v^T
             q, k = np.concatenate([q, problem.qv[b]], 2), np.concatenate([k, v], 2)
-        want = expected(case, b, q, k, v)
+        want = expected(problem, b, q, k, v)
         got = to_float64(np.ascontiguousarray(problem.out[b]), case.dtype)
         excess = np.abs(got - want.out) / want.out_bound
         if not (np.abs(got - want.out) <= want.out_bound).all():

@@ -24,7 +24,6 @@ def draw(seed: int) -> Case:
     return replace(case, dropout=PROBABILITIES[seed % 3], probs=seed % 2 == 0)
 
 
-@pytest.mark.parametrize("seed", range(CASES))
 def test_generated(sim: ModuleType, seed: int) -> None:
     check(sim, draw(seed), auto_barriers=False)
     check(sim, draw(seed), auto_barriers=True)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from npu import generated
-from npu.forward_case import Case, build, run
+from npu.forward_case import Case, build, run, run_combine
 from npu.oracle import disagreements
 
 
@@ -20,11 +20,13 @@ def check(sim: ModuleType, case: Case, auto_barriers: bool) -> None:
     options.auto_barriers = auto_barriers
     result = run(sim, problem, options)
     assert result.reports == [], "\n".join(result.reports)
+    if problem.combine is not None:
+        result = run_combine(sim, problem, options)
+        assert result.reports == [], "\n".join(result.reports)
     if not case.bad_pages:
         assert disagreements(problem) == []
 
 
-@pytest.mark.parametrize("seed", range(generated.CASES))
 def test_generated(sim: ModuleType, seed: int) -> None:
     case = generated.draw(seed)
     check(sim, case, auto_barriers=False)

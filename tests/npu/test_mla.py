@@ -16,7 +16,6 @@ from npu.test_forward import check
 LATENT = Case(head_dim=64, value_dim=512, qv=True)
 
 
-@pytest.mark.parametrize("seed", range(generated_mla.CASES))
 def test_generated(sim: ModuleType, seed: int) -> None:
     case = generated_mla.draw(seed)
     check(sim, case, auto_barriers=False)
