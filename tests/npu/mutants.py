@@ -1,10 +1,11 @@
-"""Forward kernels with one deliberate defect at a time, see docs/simulator/mutations.md."""
+"""Kernels with one deliberate defect at a time, see docs/simulator/mutations.md."""
 
 from __future__ import annotations
 
+import random
 import re
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -13,10 +14,11 @@ from typing import Any
 import numpy as np
 from simulator.mutants import Score, options_of
 
-from npu.forward_case import Case, build, run
-
 KERNELS = Path(__file__).resolve().parents[2] / "core_kernels/src/npu/kernels"
 _PLACE = re.compile(r"([\w.]+):(\d+)")
+
+# Runs a kernel with options: its result, and what it has written.
+Trial = Callable[[ModuleType, Any], tuple[Any, list[Any]]]
 
 
 @cache
@@ -39,47 +41,63 @@ def name_of(mutation: Any) -> str:
     return _PLACE.sub(_source, str(mutation))
 
 
-def _results(sim: ModuleType, case: Case, options: Any) -> tuple[Any, list[Any]]:
-    problem = build(case)
-    return run(sim, problem, options), [a.copy() for a in problem.outputs]
+@dataclass
+class Defect:
+    mutation: Any
+    orders: bool  # in any of the trials; for what is meant see docs/simulator/mutations.md
+    trials: list[int]  # those that could have it
 
 
-def _verdict(sim: ModuleType, case: Case, mutation: Any, expected: list[Any]) -> str:
-    try:
-        spoiled, outputs = _results(sim, case, options_of(sim, mutation=mutation))
-    except sim.LaunchError:  # a deadlock, or an assertion of the kernel
-        return "reported"
-    if spoiled.reports:
-        return "reported"
-    same = all(
-        np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
-        for a, b in zip(outputs, expected, strict=True)
-    )
-    return "" if same else "wrong"
+class Suspect:
+    """A kernel as it is in several trials, and the defects it could be given in them."""
 
+    def __init__(self, sim: ModuleType, kernel: str, trials: Sequence[Trial]) -> None:
+        self.sim, self.kernel, self.trials = sim, kernel, trials
+        self.expected: list[list[Any]] = []
+        by_text: dict[str, Defect] = {}
+        for number, trial in enumerate(trials):
+            result, outputs = trial(sim, options_of(sim, mutation_points=True))
+            assert result.reports == [], "\n".join(result.reports)
+            self.expected.append(outputs)
+            for mutation, orders in result.mutation_points:
+                defect = by_text.setdefault(str(mutation), Defect(mutation, False, []))
+                defect.orders = defect.orders or orders
+                defect.trials.append(number)
+        self.defects = list(by_text.values())
 
-def score(sim: ModuleType, kernel: str, cases: Sequence[Case]) -> Score:
-    """Runs every defect that one of the cases could have, in each case until one notices it."""
-    result = Score(kernel)
-    clean = [_results(sim, case, options_of(sim, mutation_points=True)) for case in cases]
-    defects: dict[str, list[Any]] = {}  # by their text: the defect, whether it orders something
-    for run_of, _ in clean:
-        assert run_of.reports == [], "\n".join(run_of.reports)
-        for mutation, orders in run_of.mutation_points:
-            entry = defects.setdefault(str(mutation), [mutation, False])
-            entry[1] = entry[1] or orders
-    verdicts: Counter[str] = Counter()
-    for mutation, orders in defects.values():
-        verdict = ""
-        for case, (_, expected) in zip(cases, clean, strict=True):
-            verdict = _verdict(sim, case, mutation, expected)
-            if verdict:
-                break
-        if verdict:
-            verdicts[verdict] += 1
-        elif orders:
-            result.survivors.append(name_of(mutation))
-        else:
-            result.idle += 1
-    result.reported, result.wrong = verdicts["reported"], verdicts["wrong"]
-    return result
+    @staticmethod
+    def names_of(defects: Sequence[Defect]) -> set[str]:
+        return {name_of(defect.mutation) for defect in defects}
+
+    def sample(self, count: int, seed: int) -> list[Defect]:
+        return random.Random(seed).sample(self.defects, min(count, len(self.defects)))
+
+    def score(self, defects: Sequence[Defect]) -> Score:
+        """Gives the kernel each of the defects, in one trial after the other until one notices."""
+        result = Score(self.kernel)
+        for defect in defects:
+            verdicts = (self._verdict(defect, number) for number in defect.trials)
+            verdict = next(filter(None, verdicts), "")
+            if verdict == "reported":
+                result.reported += 1
+            elif verdict == "wrong":
+                result.wrong += 1
+            elif defect.orders:
+                result.survivors.append(name_of(defect.mutation))
+            else:
+                result.idle += 1
+        return result
+
+    def _verdict(self, defect: Defect, number: int) -> str:
+        options = options_of(self.sim, mutation=defect.mutation)
+        try:
+            spoiled, outputs = self.trials[number](self.sim, options)
+        except self.sim.LaunchError:  # a deadlock, or an assertion of the kernel
+            return "reported"
+        if spoiled.reports:
+            return "reported"
+        same = all(
+            np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+            for a, b in zip(outputs, self.expected[number], strict=True)
+        )
+        return "" if same else "wrong"
