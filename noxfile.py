@@ -9,10 +9,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import runpy
 import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +31,8 @@ GROUPS = nox.project.load_toml(ROOT / "pyproject.toml")
 # The torch versions that each Python is tested with, the usual one first. More than one: the very
 # same wheel file must pass with each.
 TORCH = {"3.10": ["2.9.0"], "3.11": ["2.13.0", "2.9.0"], "3.12": ["2.9.0"], "3.13": ["2.9.0"]}
+# The newest with a build for AArch64 that needs no CUDA and runs under qemu-user.
+TORCH_AARCH64 = "2.9.1"
 WHEELS = {"v2": "flash-attn-npu-v2", "v3": "flash-attn-npu-v3"}
 # Pure Python: markers for clients that look for a distribution by its name.
 COMPAT = "flash-attn-npu-compat"
@@ -161,7 +165,7 @@ def _share_torch(session: nox.Session, version: str | None = None) -> None:
     session.run("python", "-c", "import torch; print('torch', torch.__version__)")
 
 
-def _wheel(session: nox.Session, which: str) -> Path:
+def _wheel(session: nox.Session, which: str, *options: str) -> Path:
     """The wheel file for the session's Python; built if its sources changed since the last time."""
     package = ROOT / "packages" / {**WHEELS, "compat": COMPAT}[which]
     trees = [ROOT / "core_kernels", ROOT / "packages/common", package]
@@ -175,9 +179,8 @@ def _wheel(session: nox.Session, which: str) -> Path:
         for old in folder.parent.glob(f"{which}-*"):
             shutil.rmtree(old)
         unfinished = folder.with_name(f"unfinished-{folder.name}")
-        session.run(
-            "python", "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", unfinished, package
-        )
+        command = ("python", "-m", "pip", "wheel", "--quiet", "--no-deps", *options)
+        session.run(*command, "-w", unfinished, package)
         unfinished.rename(folder)
     (wheel,) = folder.glob("*.whl")
     session.log(f"{wheel.name} sha256 {hashlib.sha256(wheel.read_bytes()).hexdigest()}")
@@ -366,6 +369,34 @@ def clients(session: nox.Session, transformers: str) -> None:
     _install_wheels(session, *WHEELS)
     session.install("--no-deps", "--force-reinstall", str(_wheel(session, "compat")))
     _pytest(session, "tests/clients")
+
+
+@nox.session
+def neon(session: nox.Session) -> None:
+    """The v3 wheel cross-compiled for AArch64: its smoke tests under qemu-user.
+
+    Four minutes of processor time, most of them for an emulated torch, and tools of Debian that
+    pip does not bring: not among the default sessions. The kernels of both wheels are the same.
+    """
+    script = ROOT / "tests/packaging/aarch64_environment.py"
+    folder = BUILD / "aarch64"
+    complete = folder / f"complete-{sources.digest(script.read_text(), *_group('test'))}"
+    if not complete.exists():
+        session.run("python", script, folder, TORCH_AARCH64, *_group("test"))
+        complete.touch()
+    session.install(*_group("native-build"), *cmake.missing_tools())
+    environment = runpy.run_path(str(script))
+    variables = environment["build_variables"](folder, ROOT / "core_kernels/cmake/aarch64.cmake")
+    with _environment(**variables):
+        wheel = _wheel(session, "v3", "--no-build-isolation")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder / "site")
+    tests = ("tests/test_flash_attn_npu_v3.py", "-m", "smoke", "-p", "no:cacheprovider")
+    # Threads that spin while they wait take the processor from those that are emulated.
+    env = {"FLASH_ATTN_NPU_ISA": "neon", "OMP_WAIT_POLICY": "passive"}
+    session.run(
+        str(folder / "python"), "-m", "pytest", *tests, *session.posargs, env=env, external=True
+    )
 
 
 @nox.session

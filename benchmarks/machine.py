@@ -20,7 +20,7 @@ def describe() -> dict[str, object]:
     """CPU, threads, versions and commit, for the head of a result file."""
     return {
         "cpu": _cpu_field("model name") or platform.processor(),
-        "cpu_flags": [flag for flag in FLAGS if flag in (_cpu_field("flags") or "").split()],
+        "cpu_flags": [flag for flag in FLAGS if flag in _cpu_flags()],
         "isa": _C.isa(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
@@ -38,6 +38,11 @@ def _cpu_field(name: str) -> str | None:
         if line.split(":")[0].strip() == name:
             return line.split(":", 1)[1].strip()
     return None
+
+
+def _cpu_flags() -> list[str]:
+    """As Linux names them on x86-64 or on Arm."""
+    return (_cpu_field("flags") or _cpu_field("Features") or "").split()
 
 
 def _commit() -> str | None:

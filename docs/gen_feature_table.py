@@ -125,6 +125,12 @@ LEGEND = (
     "far; `-`: refused with `NotSupported`."
 )
 
+PROCESSORS = (
+    "Processors: x86-64 (units `avx512bf16`, `avx512`, `avx2`) and AArch64 (unit `neon`; tested by "
+    "`./dev neon` under an emulator, never timed). Any other processor that GCC or Clang compiles "
+    "for runs the unit `portable`. `flash_attn._common.info` shows the unit in use."
+)
+
 
 def support_page() -> str:
     """docs/support.md."""
@@ -132,7 +138,7 @@ def support_page() -> str:
         "# What is supported\n\n"
         "Made by `docs/gen_feature_table.py`, which calls both packages once per line, on CPU "
         "tensors; the last column is checked by `./dev npu`. "
-        f"{LEGEND}\n\n{table(with_arguments=True)}\n"
+        f"{LEGEND}\n\n{PROCESSORS}\n\n{table(with_arguments=True)}\n"
     )
 
 

@@ -3,6 +3,10 @@
 #include <atomic>
 #include <cstdlib>
 
+#if defined(FA_HAVE_NEON)
+#include <sys/auxv.h>
+#endif
+
 namespace fa::cpu {
 
 #if defined(FA_HAVE_AVX2)
@@ -23,6 +27,10 @@ static bool cpu_has_avx512() {
 static bool cpu_has_avx512bf16() {
   return cpu_has_avx512() && __builtin_cpu_supports("avx512bf16");
 }
+#endif
+
+#if defined(FA_HAVE_NEON)
+static bool cpu_has_neon() { return (getauxval(AT_HWCAP) & HWCAP_ASIMD) != 0; }
 #endif
 
 namespace {
@@ -58,6 +66,9 @@ std::vector<Isa> find_isas() {
 #endif
 #if defined(FA_HAVE_AVX2)
   if (cpu_has_avx2()) isas.push_back({avx2::kMicrokernels, &avx2::kRowKernels});
+#endif
+#if defined(FA_HAVE_NEON)
+  if (cpu_has_neon()) isas.push_back({neon::kMicrokernels, &neon::kRowKernels});
 #endif
   isas.push_back({portable::kMicrokernels, &portable::kRowKernels});
 #if defined(FA_HAVE_WIDE)

@@ -174,6 +174,9 @@ extern const Microkernels kMicrokernels;
 namespace avx512bf16 {  // all else is that of avx512
 extern const PairKernels kPairKernels;
 }
+namespace neon {
+extern const Microkernels kMicrokernels;
+}
 namespace wide {  // test builds only
 extern const Microkernels kMicrokernels;
 extern const PairKernels kPairKernels;

@@ -61,6 +61,9 @@ extern const RowKernels kRowKernels;
 namespace avx512 {
 extern const RowKernels kRowKernels;
 }
+namespace neon {
+extern const RowKernels kRowKernels;
+}
 namespace wide {  // test builds only
 extern const RowKernels kRowKernels;
 }

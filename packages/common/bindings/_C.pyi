@@ -251,7 +251,7 @@ def last_plan() -> dict[str, object]:
     tasks, workspace_bytes. For tests, benchmarks and bug reports."""
 
 def isa() -> str:
-    """ISA in use: portable | avx2 | avx512 | avx512bf16.
+    """ISA in use: portable | neon | avx2 | avx512 | avx512bf16.
 
     FLASH_ATTN_NPU_ISA overrides at first use.
     """

@@ -10,7 +10,9 @@
 
 #define FA_ISA_NAME "avx2"
 #define FA_LANES 8
+#define FA_STRIP_VECTORS 2
 #define FA_GEMM_ROWS 6
+#define FA_FEW_VECTORS 2
 
 namespace fa::cpu::avx2 {
 namespace {

@@ -5,15 +5,17 @@
 
 namespace {
 
-constexpr int kFewRows = 4;  // rows that share a look at keys and values
-constexpr int kFewVectors = FA_GEMM_ROWS >= 12 ? 4 : 2;  // keys at a time, or vectors of Dv
+constexpr int kFewRows = 4;                  // rows that share a look at keys and values
+constexpr int kFewVectors = FA_FEW_VECTORS;  // keys at a time, or vectors of Dv
+constexpr int kDistance = 32;                // keys between a fetch and its use
+constexpr int kPart = 16;                    // keys whose values are read for all of Dv
 
 template <DType kType>
 inline VecF load_values(const char* row) {
   if constexpr (kType == DType::kFloat32) {
     return load<VecF>(row);
   } else if constexpr (kType == DType::kBFloat16) {
-    VecU bits = __builtin_convertvector(load<VecH>(row), VecU) << 16;
+    VecU bits = widened(load<VecH>(row)) << 16;
     return load<VecF>(&bits);
   } else if constexpr (kType == DType::kInt8) {
     return codes_to_floats(row);
@@ -36,22 +38,45 @@ inline VecF load_some(const char* row, int i, int dim) {
   return load_values<kType>(part);
 }
 
-inline float sum_of_lanes(VecF v) {
-  typedef float Quarter __attribute__((vector_size(16)));
-  Quarter sum = load<Quarter>(&v);
+typedef float Quad __attribute__((vector_size(16)));
+
+inline Quad folded(VecF v) {
+  Quad sum = load<Quad>(&v);
   for (int k = 4; k < kLanes; k += 4) {
-    sum += load<Quarter>(reinterpret_cast<const char*>(&v) + 4 * k);
+    sum += load<Quad>(reinterpret_cast<const char*>(&v) + 4 * k);
   }
+  return sum;
+}
+
+inline float sum_of_lanes(VecF v) {
+  Quad sum = folded(v);
   return (sum[0] + sum[2]) + (sum[1] + sum[3]);
 }
 
-// Brings the rows that belong to keys [first, first + count) of the next tile closer.
+// sum_of_lanes of each of four vectors, to the bit.
+inline Quad sums_of_lanes(const VecF v[4]) {
+  typedef int32_t Indices __attribute__((vector_size(16)));
+  const Indices low = {0, 4, 1, 5}, high = {2, 6, 3, 7};
+  Quad halves[2];
+  for (int i = 0; i < 2; ++i) {
+    Quad x = folded(v[2 * i]), y = folded(v[2 * i + 1]);
+    halves[i] = __builtin_shuffle(x, y, low) + __builtin_shuffle(x, y, high);
+  }
+  return __builtin_shuffle(halves[0], halves[1], Indices{0, 1, 4, 5}) +
+         __builtin_shuffle(halves[0], halves[1], Indices{2, 3, 6, 7});
+}
+
+// Brings the rows of keys [first, first + count) closer, kDistance keys before their turn, in this
+// tile or the next. Nearer than a tile: rows with a large power of two between them share few sets
+// of a cache, where they would evict each other first.
 template <DType kType>
 inline void fetch_ahead(const FewKeys& keys, int first, int count) {
   constexpr int kBytes = dtype_size(kType);
   int bytes = keys.dim * kBytes;
-  for (int j = first; j < first + count && j < keys.ahead_count; ++j) {
-    for (int i = 0; i < bytes; i += 64) __builtin_prefetch(keys.ahead[j] + i, 0, 2);
+  for (int j = first + kDistance; j < first + kDistance + count; ++j) {
+    if (j >= keys.count + keys.ahead_count) return;
+    const char* row = j < keys.count ? keys.rows[j] : keys.ahead[j - keys.count];
+    for (int i = 0; i < bytes; i += 64) __builtin_prefetch(row + i, 0, 2);
   }
 }
 
@@ -80,9 +105,14 @@ inline void score_block(const FewScores& f, int key, int row) {
   if (i < f.k.dim) add_products<kType, false, kKeys, kRows>(f, key, q, i, acc);
   for (int j = 0; j < kKeys; ++j) {
     float* s = f.s + (key + j) * f.s_key + row;
-    for (int r = 0; r < kRows; ++r) {
-      float sum = sum_of_lanes(acc[j][r]);
-      s[r] = f.accumulate ? s[r] + sum : sum;
+    if constexpr (kRows == 4) {
+      Quad sums = sums_of_lanes(acc[j]);
+      store(s, f.accumulate ? load<Quad>(s) + sums : sums);
+    } else {
+      for (int r = 0; r < kRows; ++r) {
+        float sum = sum_of_lanes(acc[j][r]);
+        s[r] = f.accumulate ? s[r] + sum : sum;
+      }
     }
   }
 }
@@ -102,22 +132,29 @@ void few_scores_of(const FewScores& f) {
     fetch_ahead<kType>(f.k, key, kFewVectors);
     score_rows<kType, kFewVectors>(f, key);
   }
-  for (; key < f.k.count; ++key) score_rows<kType, 1>(f, key);
-  fetch_ahead<kType>(f.k, f.k.count / kFewVectors * kFewVectors, f.k.ahead_count);
+  for (; key < f.k.count; ++key) {
+    fetch_ahead<kType>(f.k, key, 1);
+    score_rows<kType, 1>(f, key);
+  }
 }
+
+// A part of the keys of a tile.
+struct Part {
+  int begin, end;
+};
 
 // kRows rows and kVectors vectors of Dv, from element i on.
 template <DType kType, bool kWhole, int kRows, int kVectors>
-inline void value_block(const FewValues& f, int row, int i) {
+inline void value_block(const FewValues& f, const Part& part, int row, int i) {
   const int dim = f.v.dim;
   VecF acc[kRows][kVectors];
   for (int r = 0; r < kRows; ++r) {
     for (int x = 0; x < kVectors; ++x) {
-      acc[r][x] = load<VecF>(f.o + (row + r) * f.pitch + i + x * kLanes) * f.alpha[row + r];
+      acc[r][x] = load<VecF>(f.o + (row + r) * f.pitch + i + x * kLanes);
+      if (part.begin == 0) acc[r][x] *= f.alpha[row + r];
     }
   }
-  for (int key = 0; key < f.v.count; ++key) {
-    if (i == 0 && row == 0) fetch_ahead<kType>(f.v, key, 1);
+  for (int key = part.begin; key < part.end; ++key) {
     VecF v[kVectors];
     for (int x = 0; x < kVectors; ++x) {
       v[x] = load_some<kType, kWhole>(f.v.rows[key], i + x * kLanes, dim);
@@ -135,21 +172,25 @@ inline void value_block(const FewValues& f, int row, int i) {
 }
 
 template <DType kType, int kRows>
-inline void value_rows(const FewValues& f, int row) {
+inline void value_rows(const FewValues& f, const Part& part, int row) {
   int i = 0;
   for (; i + kFewVectors * kLanes <= f.v.dim; i += kFewVectors * kLanes) {
-    value_block<kType, true, kRows, kFewVectors>(f, row, i);
+    value_block<kType, true, kRows, kFewVectors>(f, part, row, i);
   }
-  for (; i + kLanes <= f.v.dim; i += kLanes) value_block<kType, true, kRows, 1>(f, row, i);
-  if (i < f.v.dim) value_block<kType, false, kRows, 1>(f, row, i);
+  for (; i + kLanes <= f.v.dim; i += kLanes) value_block<kType, true, kRows, 1>(f, part, row, i);
+  if (i < f.v.dim) value_block<kType, false, kRows, 1>(f, part, row, i);
 }
 
+// Part by part, so that the first level of the cache keeps the values for all of Dv.
 template <DType kType>
 void few_values_of(const FewValues& f) {
-  int row = 0;
-  for (; row + kFewRows <= f.rows; row += kFewRows) value_rows<kType, kFewRows>(f, row);
-  for (; row < f.rows; ++row) value_rows<kType, 1>(f, row);
-  fetch_ahead<kType>(f.v, f.v.count, f.v.ahead_count);
+  for (int begin = 0; begin < f.v.count; begin += kPart) {
+    Part part = {begin, begin + kPart < f.v.count ? begin + kPart : f.v.count};
+    fetch_ahead<kType>(f.v, part.begin, part.end - part.begin);
+    int row = 0;
+    for (; row + kFewRows <= f.rows; row += kFewRows) value_rows<kType, kFewRows>(f, part, row);
+    for (; row < f.rows; ++row) value_rows<kType, 1>(f, part, row);
+  }
 }
 
 void few_scores(const FewScores& f) {

@@ -8,7 +8,9 @@
 
 #define FA_ISA_NAME "portable"
 #define FA_LANES 4
+#define FA_STRIP_VECTORS 2
 #define FA_GEMM_ROWS 4
+#define FA_FEW_VECTORS 2
 
 namespace fa::cpu::portable {
 namespace {

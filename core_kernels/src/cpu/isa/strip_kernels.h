@@ -1,11 +1,11 @@
 // The strip kernels of microkernel.h, written once over the vectors of vector_math.h. Each ISA unit
-// defines FA_GEMM_ROWS and the two half-precision conversions, then includes this file inside its
-// own namespace, after strip_scores.h.
+// defines FA_STRIP_VECTORS, FA_GEMM_ROWS and the two half-precision conversions, then includes this
+// file inside its own namespace, after strip_scores.h.
 // No #pragma once: one inclusion per ISA unit is the point.
 
 namespace {
 
-constexpr int kVectors = 2;  // vectors per strip row
+constexpr int kVectors = FA_STRIP_VECTORS;  // per row of a strip
 constexpr int kStrip = kLanes * kVectors;
 static_assert(kStrip <= kMaxStrip, "strip too wide for the callers' fixed buffers");
 
@@ -37,7 +37,7 @@ void load_row(const void* source, DType dtype, int n, float* target) {
   } else if (dtype == DType::kBFloat16) {
     const uint16_t* s = static_cast<const uint16_t*>(source);
     for (; i + kLanes <= n; i += kLanes) {
-      VecU bits = __builtin_convertvector(load<VecH>(s + i), VecU) << 16;
+      VecU bits = widened(load<VecH>(s + i)) << 16;
       store(target + i, bits);
     }
     for (; i < n; ++i) target[i] = bfloat16_to_float(s[i]);
@@ -68,7 +68,7 @@ void store_row(const float* source, DType dtype, int n, void* target) {
   int i = 0;
   if (dtype == DType::kBFloat16) {
     for (; i + kLanes <= n; i += kLanes) {
-      store(t + i, __builtin_convertvector(bfloat16_bits(load<VecF>(source + i)), VecH));
+      store(t + i, narrowed(bfloat16_bits(load<VecF>(source + i))));
     }
   } else {
     for (; i + kLanes <= n; i += kLanes) floats_to_halves(source + i, t + i);
@@ -79,7 +79,7 @@ void store_row(const float* source, DType dtype, int n, void* target) {
     uint16_t narrow[kLanes];
     __builtin_memcpy(wide, source + i, static_cast<size_t>(count) * 4);
     if (dtype == DType::kBFloat16) {
-      store(narrow, __builtin_convertvector(bfloat16_bits(load<VecF>(wide)), VecH));
+      store(narrow, narrowed(bfloat16_bits(load<VecF>(wide))));
     } else {
       floats_to_halves(wide, narrow);
     }
@@ -100,13 +100,14 @@ inline void gemm_panel(const Gemm& g, const float* a, const float* b, float* c) 
     }
   }
   for (int k = 0; k < g.k; ++k) {
-    VecF b0 = load<VecF>(b);
-    VecF b1 = load<VecF>(b + kLanes);
+    VecF y[kVectors];
+#pragma GCC unroll 4
+    for (int x = 0; x < kVectors; ++x) y[x] = load<VecF>(b + x * kLanes);
 #pragma GCC unroll 16
     for (int i = 0; i < kRows; ++i) {
-      float x = a[i * g.a_i];
-      acc[i][0] += x * b0;
-      acc[i][1] += x * b1;
+      float scalar = a[i * g.a_i];
+#pragma GCC unroll 4
+      for (int x = 0; x < kVectors; ++x) acc[i][x] += scalar * y[x];
     }
     a += g.a_k;
     b += g.b_row;

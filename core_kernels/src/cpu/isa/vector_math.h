@@ -33,14 +33,21 @@ inline VecF codes_to_floats(const void* p) {
 
 inline VecF broadcast(float x) { return x - VecF{}; }
 
-// Keeps a NaN in `b`.
-inline VecF max(VecF a, VecF b) { return a > b ? a : b; }
+// What compilers make of these is one instruction, or several: then the unit names its own. A NaN
+// in `b` is kept.
+#if !defined(FA_MAX)
+#define FA_MAX(a, b) ((a) > (b) ? (a) : (b))
+#define FA_WIDEN(x) __builtin_convertvector(x, VecU)
+#define FA_NARROW(x) __builtin_convertvector(x, VecH)
+#endif
+inline VecF max(VecF a, VecF b) { return FA_MAX(a, b); }
+inline VecU widened(VecH x) { return FA_WIDEN(x); }
+inline VecH narrowed(VecU x) { return FA_NARROW(x); }
 
-// 2^x for x <= 127; below 2^-126 the result is 0. Degree-6 minimax on [-0.5, 0.5], relative error
-// 2.5e-9 before rounding.
+// 2^x for x <= 127; below 2^-126.5 the result is 0, as the bits of its power of two are. Degree-6
+// minimax on [-0.5, 0.5], relative error 2.5e-9 before rounding.
 inline VecF exp2(VecF x) {
-  const VecF smallest = broadcast(-126.0f);
-  VecF clamped = x < smallest ? smallest : x;
+  VecF clamped = max(broadcast(-127.0f), x);
   const VecF magic = broadcast(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer
   VecF shifted = clamped + magic;
   VecF f = clamped - (shifted - magic);
@@ -52,8 +59,7 @@ inline VecF exp2(VecF x) {
   p = p * f + 0.693147206703f;
   p = p * f + 1.0f;
   VecI exponent = (load<VecI>(&shifted) + 127) << 23;
-  VecF result = p * load<VecF>(&exponent);
-  return x < smallest ? VecF{} : result;
+  return p * load<VecF>(&exponent);
 }
 
 // Odd polynomial below 0.6 (relative error 1e-9), exponential above.

@@ -12,7 +12,9 @@
 
 #define FA_ISA_NAME "wide"
 #define FA_LANES 16
+#define FA_STRIP_VECTORS 2
 #define FA_GEMM_ROWS 12
+#define FA_FEW_VECTORS 4
 
 namespace fa::cpu::wide {
 namespace {
