@@ -87,6 +87,7 @@ void set_fixpipe_matrices(int64_t count, int64_t src_stride, int64_t dst_stride,
   ok &= require_field(write.instruction(), {"dstNdStride", dst_stride, 16, 65535});
   ScalarState& state = write.commit();
   if (!ok) return;
+  state.nd_set = true;
   state.nd_num = static_cast<uint16_t>(count);
   state.src_nd_stride = static_cast<uint16_t>(src_stride);
   state.dst_nd_stride = static_cast<uint16_t>(dst_stride);

@@ -1,7 +1,8 @@
 // Fixpipe: a matrix out of L0C, converted, as rows (NZ2ND) or in fractals (NZ), to GM or L1.
 //
-// Source: "Fixpipe（L0C到GM数据搬运）", "Fixpipe（L0C到L1数据搬运）", "NZ2ND", "NZ2NZ", "F32
-// Channel Split", "Int8 Channel Merge" and "UnitFlag" pages.
+// Source: "Fixpipe（L0C到GM数据搬运）", "Fixpipe（L0C到L1数据搬运）",
+// "DataCopy（L0C到GM数据搬运）", "NZ2ND", "NZ2NZ", "F32 Channel Split", "Int8 Channel Merge" and
+// "UnitFlag" pages.
 #include <algorithm>
 #include <cstring>
 #include <vector>
@@ -260,20 +261,12 @@ void mark_values(Core& core, const Operand& to, const Operand& from, const Fixpi
   }
 }
 
-}  // namespace
-
-void fixpipe(const Operand& to, const Operand& from, const FixpipeCall& call, Site site) {
-  // The library function itself puts a barrier of FIX before a move to GM.
-  if (to.memory == Memory::kGm) machine().barrier(Pipe::kFix, site, /*written=*/false);
-  Instruction i(Pipe::kFix, "Fixpipe", site);
+// What Fixpipe and DataCopy do alike, once it is clear which matrices move.
+void move_out(Instruction& i, const Operand& to, const Operand& from, const FixpipeCall& call,
+              Site site) {
   check_fields(i, call);
   check_kinds(i, to, from, call);
-  ScalarState& state = i.core().state;
-  if (call.row_major) {  // SetFixpipeNz2ndFlag's register is overwritten
-    state.nd_num = static_cast<uint16_t>(call.matrices);
-    state.src_nd_stride = static_cast<uint16_t>(call.src_matrix_stride);
-    state.dst_nd_stride = static_cast<uint16_t>(call.dst_matrix_stride);
-  }
+  const ScalarState& state = i.core().state;
   const int64_t matrix_count = call.row_major ? call.matrices : 1;
   if (call.n <= 0 || call.m <= 0 || matrix_count <= 0) return;  // no operation, or reported
   if (call.n > 4095 || call.m > 65535 || matrix_count > 65535) return;
@@ -307,6 +300,37 @@ void fixpipe(const Operand& to, const Operand& from, const FixpipeCall& call, Si
   if (i.valid() && i.marks_results && i.used_unwritten()) mark_values(i.core(), to, from, call, t);
   if (!act) return;
   execute(to, from, call, t, conversion, matrices);
+}
+
+}  // namespace
+
+void fixpipe(const Operand& to, const Operand& from, const FixpipeCall& call, Site site) {
+  // The library function itself puts a barrier of FIX before a move to GM.
+  if (to.memory == Memory::kGm) machine().barrier(Pipe::kFix, site, /*written=*/false);
+  Instruction i(Pipe::kFix, "Fixpipe", site);
+  if (call.row_major) {  // SetFixpipeNz2ndFlag's register is overwritten
+    ScalarState& state = i.core().state;
+    state.nd_set = true;
+    state.nd_num = static_cast<uint16_t>(call.matrices);
+    state.src_nd_stride = static_cast<uint16_t>(call.src_matrix_stride);
+    state.dst_nd_stride = static_cast<uint16_t>(call.dst_matrix_stride);
+  }
+  move_out(i, to, from, call, site);
+}
+
+void copy_out(const Operand& to, const Operand& from, FixpipeCall call, Site site) {
+  Instruction i(Pipe::kFix, "DataCopy", site);
+  i.require(call.n % 16 == 0, Check::kParameter,
+            [&] { return "nSize " + std::to_string(call.n) + " is not a multiple of 16"; });
+  if (call.row_major) {
+    const ScalarState& state = i.core().state;
+    i.require(state.nd_set, Check::kState,
+              [] { return std::string("no SetFixpipeNz2ndFlag before nz2ndEn"); });
+    call.matrices = state.nd_num;
+    call.src_matrix_stride = state.src_nd_stride;
+    call.dst_matrix_stride = state.dst_nd_stride;
+  }
+  move_out(i, to, from, call, site);
 }
 
 }  // namespace ascsim

@@ -177,6 +177,8 @@ class FixpipeCall:
     relu: bool = False
     unit_flag: int = 0
     split: bool = False
+    copy: bool = False  # DataCopy instead of Fixpipe
+    flags: bool = True  # SetFixpipeNz2ndFlag before a DataCopy
 
     def numbers(self) -> list[int]:
         values = dict(vars(self))

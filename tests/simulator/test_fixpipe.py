@@ -183,6 +183,23 @@ def test_channel_split(sim: ModuleType) -> None:
     np.testing.assert_array_equal(out, want)
 
 
+@pytest.mark.parametrize(
+    ("target", "quant"), [("fp32", "none"), ("fp16", "fp16"), ("bf16", "bf16")]
+)
+@pytest.mark.parametrize("nz", [False, True])
+def test_data_copy(sim: ModuleType, target: str, quant: str, nz: bool) -> None:
+    rng = np.random.default_rng(7)
+    call = FixpipeCall(
+        target=target, nz=nz, n=48, m=21, src_stride=32, dst_stride=70, quant=QUANT[quant],
+        matrices=1 if nz else 2, src_matrix_stride=30, dst_matrix_stride=1500, relu=nz, copy=True,
+    )  # fmt: skip
+    c = values_of(rng, "fp32")
+    out = rng.integers(0, 256, 60000).astype(np.uint8)
+    want = expected(c, call, np.zeros(1, np.uint64), out)
+    assert run_fixpipe(sim, call, image(c, L0C_BYTES), out).reports == []
+    np.testing.assert_array_equal(out, want)
+
+
 def test_atomic_add(sim: ModuleType) -> None:
     rng = np.random.default_rng(5)
     call = FixpipeCall(
@@ -229,6 +246,8 @@ BASE = FixpipeCall(n=16, m=16)
         (replace(BASE, m=16, n=17, dst_stride=17), "stores byte 1024 of L0C"),
         (replace(BASE, src=131008), "reads outside of the 131072 bytes of L0C"),
         (replace(BASE, dst=4096 - 512), "writes outside of a buffer of 4096 bytes"),
+        (replace(BASE, copy=True, flags=False), "no SetFixpipeNz2ndFlag before nz2ndEn"),
+        (replace(BASE, copy=True, n=8), "nSize 8 is not a multiple of 16"),
         (replace(BASE, unit_flag=2), "to be set by a Mmad with unitFlag 3"),
     ],
 )

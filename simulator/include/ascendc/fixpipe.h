@@ -1,4 +1,4 @@
-// Fixpipe: L0C to GM and L1.
+// Fixpipe: L0C to GM and L1. DataCopy of L0C to GM.
 #pragma once
 
 #include "ascendc/narrow.h"
@@ -54,6 +54,31 @@ struct FixpipeParamsV220 {
         isChannelSplit(channel_split) {}
 };
 
+struct DataCopyCO12DstParams {
+  uint8_t sid = 0;
+  Narrow<uint16_t> nSize = 0, mSize = 0;
+  Narrow<uint32_t> dstStride = 0;
+  Narrow<uint16_t> srcStride = 0;
+  Narrow<uint8_t> unitFlag = 0;
+  uint8_t clipReluPre = 0, eltWiseOp = 0;  // not on 2201
+  QuantMode_t quantPre = QuantMode_t::NoQuant;
+  uint8_t reluPre = 0;
+  bool channelSplit = false, nz2ndEn = false;
+
+  DataCopyCO12DstParams() = default;
+  DataCopyCO12DstParams(Narrow<uint16_t> n, Narrow<uint16_t> m, Narrow<uint32_t> dst_stride,
+                        Narrow<uint16_t> src_stride, QuantMode_t quant, uint8_t relu,
+                        bool channel_split, bool nz2nd)
+      : nSize(n),
+        mSize(m),
+        dstStride(dst_stride),
+        srcStride(src_stride),
+        quantPre(quant),
+        reluPre(relu),
+        channelSplit(channel_split),
+        nz2ndEn(nz2nd) {}
+};
+
 namespace detail {
 
 constexpr ascsim::Quant quant_of(QuantMode_t mode) {
@@ -100,6 +125,20 @@ inline ascsim::FixpipeCall call_of(const FixpipeParamsV220& p, const FixpipeConf
   return call;
 }
 
+inline ascsim::FixpipeCall call_of(const DataCopyCO12DstParams& p) {
+  ascsim::FixpipeCall call;
+  call.n = p.nSize.given();
+  call.m = p.mSize.given();
+  call.src_stride = p.srcStride.given();
+  call.dst_stride = p.dstStride.given();
+  call.quant = quant_of(p.quantPre);
+  call.relu = p.reluPre != 0;
+  call.unit_flag = p.unitFlag.given();
+  call.split_channels = p.channelSplit;
+  call.row_major = p.nz2ndEn;
+  return call;
+}
+
 }  // namespace detail
 
 template <typename T, typename U, const FixpipeConfig& config = CFG_ROW_MAJOR>
@@ -132,6 +171,13 @@ void Fixpipe(const LocalTensor<T>& dst, const LocalTensor<U>& src,
   call.has_scales = true;
   call.scales = scales.operand();
   ascsim::fixpipe(dst.operand(), src.operand(), call, site);
+}
+
+// Without scales: SetFixpipePreQuantFlag and SetFixPipeConfig have no effect here.
+template <typename T, typename U>
+void DataCopy(const GlobalTensor<T>& dst, const LocalTensor<U>& src,
+              const DataCopyCO12DstParams& params, Site site = Site::here()) {
+  ascsim::copy_out(dst.operand(), src.operand(), detail::call_of(params), site);
 }
 
 // The ReLU tensor is reserved (documented).

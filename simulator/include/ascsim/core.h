@@ -44,7 +44,8 @@ struct ScalarState {
   bool pad_value_set = false;
   uint64_t load_padding = 0;
   bool load_padding_set = false;
-  uint16_t nd_num = 1, src_nd_stride = 0, dst_nd_stride = 0;  // SetFixpipeNz2ndFlag
+  bool nd_set = false;  // SetFixpipeNz2ndFlag, and the values that it was given
+  uint16_t nd_num = 1, src_nd_stride = 0, dst_nd_stride = 0;
   uint64_t fixpipe_quant = 0;
   uint32_t fixpipe_scales = 0;  // address in FB, one value per column
   bool fixpipe_scales_set = false;

@@ -94,6 +94,8 @@ struct FixpipeCall {
 };
 
 void fixpipe(const Operand& to, const Operand& from, const FixpipeCall& call, Site site);
+// DataCopy to GM: no barrier of its own, and rows as SetFixpipeNz2ndFlag has them, not the call.
+void copy_out(const Operand& to, const Operand& from, FixpipeCall call, Site site);
 
 // SetFixPipeConfig: where the scales of the vector modes are in FB, if `scales` is there at all.
 void set_fixpipe_scales(const Operand& scales, bool clear_unit_flags, Site site);

@@ -241,6 +241,19 @@ void fixpipe_of(const FixpipeParamsV220& params, int64_t src_address, int64_t ds
   if (!to_gm && scales >= 0) Fixpipe<T, U, config>(l1, src, workspace, params);
 }
 
+// The same store by DataCopy, to GM and without scales.
+template <typename T, typename U>
+void copy_of(const FixpipeParamsV220& params, int64_t src_address, GM_ADDR out, bool nz,
+             bool flags) {
+  GlobalTensor<T> gm;
+  gm.SetGlobalBuffer(reinterpret_cast<T*>(out));
+  if (flags) SetFixpipeNz2ndFlag(params.ndNum, params.srcNdStride, params.dstNdStride);
+  DataCopyCO12DstParams copy(params.nSize, params.mSize, params.dstStride, params.srcStride,
+                             params.quantPre, params.reluEn ? 1 : 0, params.isChannelSplit, !nz);
+  copy.unitFlag = params.unitFlag;
+  DataCopy(gm, tensor<U>(TPosition::CO1, src_address), copy);
+}
+
 }  // namespace
 
 // L0C as given, a Fixpipe to out or to L1 and from there to out.
@@ -275,11 +288,14 @@ extern "C" __global__ __aicore__ void cube_fixpipe(GM_ADDR c, GM_ADDR c_known, G
     params.reluEn = p.next() != 0;
     params.unitFlag = p.next();
     params.isChannelSplit = p.next() != 0;
+    const bool copy = p.next() != 0, flags = p.next() != 0;
     with_type(to_type, [&](auto zero) {
       using T = decltype(zero);
       if constexpr (!std::is_same_v<T, int4b_t>) {
         if (atomic != 0) SetAtomicAdd<T>();
         const bool integers = from_type == 5;
+        if (copy && integers) return copy_of<T, int32_t>(params, src, out + dst, nz, flags);
+        if (copy) return copy_of<T, float>(params, src, out + dst, nz, flags);
         if (nz && integers) fixpipe_of<T, int32_t, CFG_NZ>(params, src, dst, out, to_gm, scales_at);
         if (nz && !integers) fixpipe_of<T, float, CFG_NZ>(params, src, dst, out, to_gm, scales_at);
         if (!nz && integers) {
