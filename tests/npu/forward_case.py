@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
@@ -89,10 +88,21 @@ SPARE_ROWS = 2  # of a cache whose rows are not those of the batch
 SPARE_TOKENS = 3  # of a padded tensor with seqused, behind the longest sequence
 
 
+LINE = 512
+
+
+def on_a_line(shape: tuple[int, ...], dtype: Any) -> Array:
+    """Zeros that begin on a line of L2, as tensors in device memory do."""
+    count = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    raw = np.zeros(count + LINE, np.uint8)
+    at = -raw.ctypes.data % LINE
+    return raw[at : at + count].view(dtype).reshape(shape)
+
+
 def strided(shape: tuple[int, int, int, int], strides: str, dtype: str) -> tuple[Array, Array]:
     """A buffer, and a view [B, S, H, D] of it with the strides asked for."""
     b, s, h, d = shape
-    made: Callable[..., Array] = np.zeros
+    made = on_a_line
     storage = STORAGE[dtype]
     if strides == "bhsd":
         buffer = made((b, h, s, d), storage)

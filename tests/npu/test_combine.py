@@ -32,6 +32,7 @@ CASES = [
     Case(tokens=130, used=(0, 99), value_dim=512),
     Case(tokens=130, used=(128, 1), layout="bsh", lse=False),
     Case(tokens=3, heads=64, layout="bsh", value_dim=128, splits=16),
+    Case(tokens=1, heads=70, value_dim=512, splits=2, cores=24),
 ]
 
 

@@ -56,6 +56,18 @@ EDGES = {
     ),
     "large scores": Case(q_lengths=(70,), kv_lengths=(700,), magnitude=100.0),
     "all dims": Case(q_lengths=(70,), kv_lengths=(700,), head_dim=256, value_dim=256),
+    "two blocks of columns": Case(
+        q_lengths=(130, 3), kv_lengths=(1100, 600), head_dim=200, value_dim=136, window=(-1, 0)
+    ),
+    "rows across lines": Case(
+        q_lengths=(70,), kv_lengths=(300,), head_dim=192, value_dim=128, q_heads=4, kv_heads=4
+    ),
+    "every other row across lines": Case(
+        q_lengths=(70,), kv_lengths=(301,), head_dim=96, value_dim=96, q_heads=4, kv_heads=4
+    ),
+    "one row in four across lines": Case(
+        q_lengths=(70,), kv_lengths=(302,), head_dim=112, value_dim=112, q_heads=4, kv_heads=4
+    ),
 }
 
 

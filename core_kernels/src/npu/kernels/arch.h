@@ -17,6 +17,7 @@ struct Arch {
   static constexpr int32_t kUbBankBytes = 64 * 1024;  // of UB until the banks of a group change
   static constexpr int32_t kVectorCores = 2;          // per cube core
   static constexpr int32_t kBlockBytes = 32;          // unit of UB and L1
+  static constexpr int32_t kLineBytes = 512;          // of L2, as moves request them
   static constexpr int32_t kFractal = 16;             // rows, and halves in a row, of a fractal
   static constexpr int32_t kFractalElements = kFractal * kFractal;
   static constexpr int32_t kVectorLanes = 64;        // fp32 values of one vector repeat

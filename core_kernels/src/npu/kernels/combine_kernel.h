@@ -29,7 +29,8 @@ class Combine {
 
   __aicore__ inline explicit Combine(const CombineArgs& args)
       : args_(args),
-        along_heads_(args.partials.lse.seq_stride != 1 && args.partials.lse.head_stride == 1),
+        along_heads_(args.partials.lse.head_stride == 1 &&
+                     (args.partials.lse.seq_stride != 1 || args.q_lengths.limit == 1)),
         pitch_(round_up(args.value_dim, Arch::kFractal)) {
     partial_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(args.partials.out.address));
     partial_lse_.SetGlobalBuffer(reinterpret_cast<__gm__ float*>(args.partials.lse.address));
@@ -46,13 +47,17 @@ class Combine {
     vector_barrier();
   }
 
-  // Rows of one block, at most.
-  __aicore__ inline int32_t rows_per_block() const {
+  // Rows of one block, at most: what UB takes, but few enough that all cores get some.
+  __aicore__ inline int32_t rows_per_block(int64_t cores) const {
     const bool together = args_.partials.lse.seq_stride == 1 || along_heads_;
     if (!together) return 1;
+    const int64_t all = int64_t{args_.batch} * args_.q_heads * args_.q_lengths.limit;
+    const int64_t share = (all + cores - 1) / cores;
+    const int32_t by_core = static_cast<int32_t>(share < Layout::kRows ? share : Layout::kRows);
     const int32_t by_lse = Layout::kLseElements / args_.partials.count;
     const int32_t rows = lesser(Layout::kPartialElements / pitch_, by_lse) / Arch::kBlockLanes;
-    return lesser(Layout::kRows, greater(1, rows) * Arch::kBlockLanes);
+    return lesser(round_up(greater(1, by_core), Arch::kBlockLanes),
+                  greater(1, rows) * Arch::kBlockLanes);
   }
 
   __aicore__ inline bool along_heads() const { return along_heads_; }
@@ -87,6 +92,10 @@ class Combine {
 
   __aicore__ inline int64_t row_stride(const TensorArg& tensor) const {
     return along_heads_ ? tensor.head_stride : tensor.seq_stride;
+  }
+
+  __aicore__ inline uint64_t lanes_at(int32_t column) const {
+    return static_cast<uint64_t>(lesser(Arch::kVectorLanes, pitch_ - column));
   }
 
   __aicore__ inline uint32_t weights_at(int32_t split, int32_t rows) const {
@@ -177,12 +186,14 @@ class Combine {
     const uint8_t step = static_cast<uint8_t>(pitch_ / Arch::kBlockLanes);
     const AscendC::BinaryRepeatParams by_row(1, 1, 0, step, step, 1);
     for (int32_t column = 0; column < pitch_; column += Arch::kVectorLanes) {
-      const uint64_t lanes = static_cast<uint64_t>(lesser(Arch::kVectorLanes, pitch_ - column));
       const AscendC::LocalTensor<float> values = partial[static_cast<uint32_t>(column)];
       AscendC::Select(values, ub_.bits, values, 0.0f, AscendC::SELMODE::VSEL_TENSOR_SCALAR_MODE,
-                      lanes, rows, by_row);
-      vector_barrier();
-      AscendC::Mul(values, values, ub_.spread, lanes, rows, by_row);
+                      lanes_at(column), rows, by_row);
+    }
+    vector_barrier();
+    for (int32_t column = 0; column < pitch_; column += Arch::kVectorLanes) {
+      const AscendC::LocalTensor<float> values = partial[static_cast<uint32_t>(column)];
+      AscendC::Mul(values, values, ub_.spread, lanes_at(column), rows, by_row);
     }
     vector_barrier();
     AscendC::Add(ub_.out, ub_.out, partial, block.count * pitch_);
@@ -235,8 +246,8 @@ template <typename T>
 __aicore__ inline void combine(const CombineArgs& args) {
   const SequenceTable sequences(args.q_lengths, 0, kWrongQueries);
   Combine<T> work(args);
-  const int32_t rows = work.rows_per_block();
   const int64_t cores = AscendC::GetBlockNum();
+  const int32_t rows = work.rows_per_block(cores);
   int64_t next = AscendC::GetBlockIdx(), number = 0;
   for (int32_t batch = 0; batch < args.batch; ++batch) {
     const Sequence queries = sequences.at(batch);

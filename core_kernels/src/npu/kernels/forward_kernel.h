@@ -3,6 +3,8 @@
 // Attention forward: the two roles of a core and the entries, one per dtype and bucket of head
 // dims.
 
+#include <type_traits>
+
 #include "kernel_operator.h"
 #include "npu/kernels/config.h"
 #include "npu/kernels/cube_role.h"
@@ -12,6 +14,11 @@
 #include "npu/kernels/vector_role.h"
 
 namespace fa::npu {
+
+// Where the output of a task takes several blocks of columns, values come once for all of them.
+template <typename Config>
+using CubeRoleOf =
+    std::conditional_t<(Config::kValueDim > kTile), MlaCubeRole<Config>, CubeRole<Config>>;
 
 template <typename Config, typename Cube>
 __aicore__ inline void forward(const ForwardArgs& args) {
@@ -40,7 +47,7 @@ __aicore__ inline void forward(const ForwardArgs& args) {
 #define FA_FORWARD_KERNEL(name, T, head_dim, value_dim, extras)                         \
   extern "C" __global__ __mix__(1, 2) __aicore__ void name(fa::npu::ForwardArgs args) { \
     using Config = fa::npu::KernelConfig<T, head_dim, value_dim, extras>;               \
-    fa::npu::forward<Config, fa::npu::CubeRole<Config>>(args);                          \
+    fa::npu::forward<Config, fa::npu::CubeRoleOf<Config>>(args);                        \
   }                                                                                     \
   FA_REGISTER_KERNEL(name, kMix, ForwardArgs)
 

@@ -42,6 +42,8 @@ class Matmul {
           kTile * kTile);
     }
     AscendC::SetMMLayoutTransform(true);  // the cube goes along rows, as the store does
+    constexpr uint16_t kOneMatrix = 1;
+    AscendC::SetFixpipeNz2ndFlag(kOneMatrix, 0, 1);  // the store's; no strides between matrices
   }
 
   __aicore__ inline void drain() {
@@ -133,21 +135,36 @@ class Matmul {
     wait_event<Event::M_FIX>(CubeEvent::kOperandsRead);
   }
 
-  // C to rows of `pitch` elements in GM.
+  // C to rows of `pitch` elements in GM. Fixpipe puts a barrier before each store, which then waits
+  // until the last one is in memory; DataCopy does not, but takes columns of 16 only.
   __aicore__ inline void store(Accumulator from, const AscendC::GlobalTensor<float>& to,
                                ProductShape shape, int32_t pitch) {
-    AscendC::FixpipeParamsV220 params;
+    if (shape.n % Arch::kFractal != 0) return store_odd(from, to, shape, pitch);
+    AscendC::DataCopyCO12DstParams params;
     params.nSize = static_cast<uint16_t>(shape.n);
     params.mSize = static_cast<uint16_t>(shape.m);
     params.srcStride = static_cast<uint16_t>(round_up(shape.m, Arch::kFractal));
     params.dstStride = static_cast<uint32_t>(pitch);
     params.unitFlag = kUnitFlagTurn;
-    AscendC::Fixpipe<float, float, AscendC::CFG_ROW_MAJOR>(to, result_[place(from)], params);
+    params.nz2ndEn = true;
+    AscendC::DataCopy(to, result_[place(from)], params);
   }
 
  private:
   static constexpr uint8_t kUnitFlagCheck = 2;  // wait for the other side
   static constexpr uint8_t kUnitFlagTurn = 3;   // and hand over to it
+
+  __aicore__ inline void store_odd(Accumulator from, const AscendC::GlobalTensor<float>& to,
+                                   ProductShape shape, int32_t pitch) {
+    AscendC::FixpipeParamsV220 params;
+    params.nSize = static_cast<uint16_t>(shape.n);
+    params.mSize = static_cast<uint16_t>(shape.m);
+    params.srcStride = static_cast<uint16_t>(round_up(shape.m, Arch::kFractal));
+    params.dstStride = static_cast<uint32_t>(pitch);
+    params.dstNdStride = 1;  // as SetFixpipeNz2ndFlag has it
+    params.unitFlag = kUnitFlagTurn;
+    AscendC::Fixpipe<float, float, AscendC::CFG_ROW_MAJOR>(to, result_[place(from)], params);
+  }
 
   __aicore__ static inline int32_t place(Accumulator which) { return static_cast<int32_t>(which); }
 

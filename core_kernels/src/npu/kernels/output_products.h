@@ -1,7 +1,7 @@
 #pragma once
 
-// O = P V of a unit, in passes over its tiles: one for each block of rows and each block of the
-// value dim's columns. What all passes need, values or probabilities, stays in L1 for the unit.
+// O = P V of a unit, in passes over its tiles: one for each block of rows. Values, which all passes
+// need, stay in L1 for the unit.
 
 #include "kernel_operator.h"
 #include "npu/kernels/buffers/l1_layout.h"
@@ -18,7 +18,6 @@ class OutputProducts {
   using T = typename Config::Element;
   using Layout = CubeLayout<Config>;
   using Event = AscendC::HardEvent;
-  static constexpr bool kProbsStay = Layout::kProbsStay;
   static constexpr int32_t kStackKeys = Stack<Config>::kKeys;
 
   __aicore__ inline OutputProducts(const ForwardArgs& args, const Schedule& schedule,
@@ -48,12 +47,11 @@ class OutputProducts {
   __aicore__ inline void open(const Unit* unit, const Unit* upcoming) {
     unit_ = unit;
     upcoming_ = upcoming;
-    row_ = column_ = steps_ = 0;
+    row_ = steps_ = 0;
     if (unit_ == nullptr || unit_->keys == 0) return;
-    const int32_t column_blocks = (value_dim_ + kTile - 1) / kTile;
     for (int32_t row = 0; row < unit_->task.rows; row += kTile) {
       const TileRange seen = schedule_.tiles_seen(*unit_, row);
-      steps_ += (seen.end - seen.begin) * column_blocks;
+      steps_ += seen.end - seen.begin;
     }
     open_pass();
   }
@@ -76,20 +74,15 @@ class OutputProducts {
   }
 
  private:
-  // What is loaded for a unit, or two: the groups of tiles that stay. Values do not depend on the
-  // vector cores, so the first group of the next unit can come before this one has ended.
+  // What is loaded for a unit, or two: groups of tiles of values. They do not depend on the vector
+  // cores, so the first group of the next unit can come before this one has ended.
   struct Group {
     bool loaded = false;
     bool ready = false;  // MTE1 has waited for it
   };
 
-  __aicore__ inline bool first_pass() const { return row_ == 0 && column_ == 0; }
-  __aicore__ inline bool last_pass() const {
-    return row_ + kTile >= unit_->task.rows && column_ + kTile >= value_dim_;
-  }
-  __aicore__ inline Columns columns() const {
-    return {column_, lesser(kTile, value_dim_ - column_)};
-  }
+  __aicore__ inline bool first_pass() const { return row_ == 0; }
+  __aicore__ inline bool last_pass() const { return row_ + kTile >= unit_->task.rows; }
 
   __aicore__ inline void open_pass() {
     tiles_ = schedule_.tiles_seen(*unit_, row_);
@@ -99,18 +92,13 @@ class OutputProducts {
   __aicore__ inline void close_pass() {
     if (last_pass()) return;
     row_ += kTile;
-    if (row_ >= unit_->task.rows) {
-      row_ = 0;
-      column_ += kTile;
-    }
     open_pass();
   }
 
   // The groups of this tile and of the next one.
   __aicore__ inline void load_ahead(bool first_of_pass) {
-    if constexpr (!kProbsStay) load_group(*unit_, tile_);
-    if (first_pass() && first_of_pass) wait_cross(CrossFlag::kProbsDone);
     load_group(*unit_, tile_);
+    if (first_pass() && first_of_pass) wait_cross(CrossFlag::kProbsDone);
     if (tile_ + 1 < tiles_.end) load_group(*unit_, tile_ + 1);
   }
 
@@ -121,11 +109,7 @@ class OutputProducts {
     wait_event<Event::MTE1_MTE2>(L1Event::kStay, group);
     const int32_t first = group * Layout::kGroupTiles;
     const TileRange tiles{first, lesser(unit.tiles(), first + Layout::kGroupTiles)};
-    if constexpr (kProbsStay) {
-      load_probs(stay_[group], unit, tiles, 0);
-    } else {
-      load_values(stay_[group], unit, tiles, {0, value_dim_});
-    }
+    load_values(stay_[group], unit, tiles);
     set_event<Event::MTE2_MTE1>(L1Event::kStay, group);
   }
 
@@ -134,20 +118,16 @@ class OutputProducts {
     const TileRange tiles{tile_, lesser(tiles_.end, first + Layout::kStreamTiles)};
     stream_first_ = tile_;
     wait_event<Event::MTE1_MTE2>(L1Event::kStream, stream_slot_);
-    if constexpr (kProbsStay) {
-      load_values(stream_[stream_slot_], *unit_, tiles, columns());
-    } else {
-      load_probs(stream_[stream_slot_], *unit_, tiles, row_);
-    }
+    load_probs(stream_[stream_slot_], *unit_, tiles, row_);
     set_event<Event::MTE2_MTE1>(L1Event::kStream, stream_slot_);
   }
 
   // Tile after tile, so that each of them has the shape of a whole one.
   __aicore__ inline void load_values(const AscendC::LocalTensor<T>& to, const Unit& unit,
-                                     TileRange tiles, Columns columns) {
+                                     TileRange tiles) {
     for (int32_t tile = tiles.begin; tile < tiles.end; ++tile) {
       values_.load(to[value_at(tile - tiles.begin)], unit.task, unit.first_key + tile * kTile,
-                   unit.tile_keys(tile), columns);
+                   unit.tile_keys(tile), {0, value_dim_});
     }
   }
   __aicore__ static inline uint32_t value_at(int32_t tile) {
@@ -168,19 +148,14 @@ class OutputProducts {
   }
 
   __aicore__ inline void multiply(Step step) {
-    const ProductShape shape{unit_->block_rows(row_), columns().count, unit_->tile_keys(tile_)};
+    const ProductShape shape{unit_->block_rows(row_), value_dim_, unit_->tile_keys(tile_)};
     const int32_t group = tile_ / Layout::kGroupTiles;
     const int32_t in_group = tile_ % Layout::kGroupTiles, in_stream = tile_ - stream_first_;
     await_group(group);
     matmul_.open_step();
     if (in_stream == 0) wait_event<Event::MTE2_MTE1>(L1Event::kStream, stream_slot_);
-    if constexpr (kProbsStay) {
-      matmul_.load_left(stay_[group][probs_at(in_group)], shape, shape.m);
-      matmul_.load_right_by_columns(stream_[stream_slot_][value_at(in_stream)], shape);
-    } else {
-      matmul_.load_left(stream_[stream_slot_][probs_at(in_stream)], shape, shape.m);
-      matmul_.load_right_by_columns(stay_[group][value_at(in_group)], shape);
-    }
+    matmul_.load_left(stream_[stream_slot_][probs_at(in_stream)], shape, shape.m);
+    matmul_.load_right_by_columns(stay_[group][value_at(in_group)], shape);
     release_stream();
     if (last_pass()) release_groups();
     matmul_.multiply(Accumulator::kOutput, shape, step);
@@ -207,18 +182,15 @@ class OutputProducts {
       set_event<Event::MTE1_MTE2>(L1Event::kStay, group);
       groups_[group] = Group{};
     }
-    if constexpr (!kProbsStay) {
-      if (last && upcoming_ != nullptr && upcoming_->keys != 0) load_group(*upcoming_, 0);
-    }
+    if (last && upcoming_ != nullptr && upcoming_->keys != 0) load_group(*upcoming_, 0);
   }
 
   __aicore__ inline void store() {
     const int32_t pitch = round_up(value_dim_, Arch::kFractal);
-    const ProductShape whole{unit_->block_rows(row_), round_up(columns().count, Arch::kFractal),
-                             kTile};
+    const ProductShape whole{unit_->block_rows(row_), pitch, kTile};
     matmul_.store(Accumulator::kOutput,
-                  workspace_.partial[unit_->slot()][static_cast<uint32_t>(row_ * pitch + column_)],
-                  whole, pitch);
+                  workspace_.partial[unit_->slot()][static_cast<uint32_t>(row_ * pitch)], whole,
+                  pitch);
   }
 
   const Schedule& schedule_;
@@ -231,7 +203,7 @@ class OutputProducts {
   const Unit* unit_ = nullptr;
   const Unit* upcoming_ = nullptr;
   int32_t steps_ = 0;
-  int32_t row_ = 0, column_ = 0, tile_ = 0;     // of the next step
+  int32_t row_ = 0, tile_ = 0;                  // of the next step
   TileRange tiles_ = {};                        // of its pass
   int32_t stream_slot_ = 0, stream_first_ = 0;  // place, and first tile in it
 };

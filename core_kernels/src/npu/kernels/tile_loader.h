@@ -30,9 +30,9 @@ __aicore__ inline AscendC::LocalTensor<T> l1_tensor(int32_t at, int32_t bytes) {
 }
 
 template <typename T>
-__aicore__ inline void copy_rows(const AscendC::LocalTensor<T>& to,
-                                 const AscendC::GlobalTensor<T>& from, int32_t rows,
-                                 int64_t row_stride, int32_t columns, L1Rows place) {
+__aicore__ inline void copy_whole_rows(const AscendC::LocalTensor<T>& to,
+                                       const AscendC::GlobalTensor<T>& from, int32_t rows,
+                                       int64_t row_stride, int32_t columns, L1Rows place) {
   const bool one_copy = rows == 1 || (row_stride > 0 && row_stride <= Arch::kMaxNd2NzStride);
   AscendC::Nd2NzParams params;
   params.ndNum = 1;
@@ -45,6 +45,60 @@ __aicore__ inline void copy_rows(const AscendC::LocalTensor<T>& to,
   for (int32_t row = 0; row < rows; ++row) {
     AscendC::DataCopy(to[static_cast<uint32_t>(row * place.step * Arch::kFractal)],
                       from[static_cast<uint64_t>(row * row_stride)], params);
+  }
+}
+
+// How rows lie in the lines of L2, in elements. A row that begins inside of a line and ends in
+// another one is requested as whole lines, up to twice its bytes.
+struct LineGrid {
+  int32_t line;    // elements of a line
+  int32_t begin;   // of the first row, in its line
+  int64_t stride;  // from row to row
+  int32_t columns;
+
+  // Rows until one lies like the first one; 0 if that is too far away.
+  __aicore__ inline int32_t period() const {
+    constexpr int32_t kMost = 4;
+    for (int32_t rows = 1; rows <= kMost; rows *= 2) {
+      if (stride * rows % line == 0) return rows;
+    }
+    return 0;
+  }
+  // Columns of a row up to the end of its first line; 0 if it needs no cut.
+  __aicore__ inline int32_t cut(int32_t row) const {
+    const int32_t at = static_cast<int32_t>((begin + row * stride) % line);
+    if (at == 0 || at + columns <= line || at % Arch::kFractal != 0) return 0;
+    return line - at;
+  }
+};
+
+// Rows that cross lines come in two copies, cut where the second line begins.
+template <typename T>
+__aicore__ inline void copy_rows(const AscendC::LocalTensor<T>& to,
+                                 const AscendC::GlobalTensor<T>& from, int32_t rows,
+                                 int64_t row_stride, int32_t columns, L1Rows place) {
+  constexpr int32_t kLine = Arch::kLineBytes / static_cast<int32_t>(sizeof(T));
+  const uint64_t address = reinterpret_cast<uint64_t>(from.GetPhyAddr());
+  const int32_t begin = static_cast<int32_t>(address / sizeof(T) % kLine);
+  const LineGrid grid{kLine, begin, row_stride, columns};
+  const int32_t period = rows > 1 && row_stride > columns ? grid.period() : 0;
+  bool cut = false;
+  for (int32_t row = 0; row < period; ++row) cut |= grid.cut(row) != 0;
+  if (!cut || row_stride * period > Arch::kMaxNd2NzStride) {
+    return copy_whole_rows(to, from, rows, row_stride, columns, place);
+  }
+  for (int32_t row = 0; row < lesser(period, rows); ++row) {
+    const int32_t count = (rows - row + period - 1) / period, first = grid.cut(row);
+    const L1Rows each{place.pitch, place.step * period};
+    const AscendC::GlobalTensor<T> source = from[static_cast<uint64_t>(row * row_stride)];
+    const int32_t at = row * place.step * Arch::kFractal;
+    if (first != 0) {
+      copy_whole_rows(to[static_cast<uint32_t>(at)], source, count, row_stride * period, first,
+                      each);
+    }
+    copy_whole_rows(to[static_cast<uint32_t>(at + first * place.pitch)],
+                    source[static_cast<uint64_t>(first)], count, row_stride * period,
+                    columns - first, each);
   }
 }
 

@@ -7,19 +7,11 @@
 
 namespace fa::npu {
 
-// Output is a product of probabilities and values, in passes: over blocks of rows, or over blocks
-// of the value dim's columns. What all passes need stays in L1 for the unit and comes in groups of
-// tiles; the other operand streams through, tile by tile.
-template <typename Config>
-struct OutputShape {
-  static constexpr int32_t kRowBlocks = TaskRows<Config>::kCube / kTile;
-  static constexpr int32_t kColumnBlocks = (Config::kValueDim + kTile - 1) / kTile;
-  static_assert(kRowBlocks == 1 || kColumnBlocks == 1);
-  static constexpr bool kProbsStay = kColumnBlocks > 1;
-};
-
+// Output is a product of probabilities and values, in passes over blocks of rows. Values, which all
+// passes need, stay in L1 for the unit and come in groups of tiles; probabilities stream through.
 template <typename Config>
 struct CubeLayout {
+  static_assert(Config::kValueDim <= kTile);  // else MlaLayout
   static constexpr int32_t kElementBytes = 2;
   static constexpr int32_t kSlots = 2;
   static constexpr int32_t kTileBytes = kTile * kTile * kElementBytes;
@@ -28,18 +20,15 @@ struct CubeLayout {
 
   static constexpr int32_t kQueryBytes = TaskRows<Config>::kCube * Config::kHeadDim * kElementBytes;
   static constexpr int32_t kKeyBytes = kTile * Config::kHeadDim * kElementBytes;
-  static constexpr int32_t kValueBytes =
-      kTile * lesser(kTile, Config::kValueDim) * kElementBytes;  // of a tile
-  static constexpr bool kProbsStay = OutputShape<Config>::kProbsStay;
-  static constexpr int32_t kStayTileBytes = kProbsStay ? kTileBytes : kValueBytes;
-  static constexpr int32_t kStayBytes = kGroupTiles * kStayTileBytes;
+  static constexpr int32_t kValueBytes = kTile * Config::kValueDim * kElementBytes;  // of a tile
+  static constexpr int32_t kStayBytes = kGroupTiles * kValueBytes;
   // Rows of probabilities that are longer than a tile's are loaded faster, see docs/kernels.
-  static constexpr int32_t kStreamTiles = kProbsStay ? 1 : 2;
-  static constexpr int32_t kStreamBytes = kStreamTiles * (kProbsStay ? kValueBytes : kTileBytes);
+  static constexpr int32_t kStreamTiles = 2;
+  static constexpr int32_t kStreamBytes = kStreamTiles * kTileBytes;
 
   static constexpr int32_t kKeys = 0;
   static constexpr int32_t kStay = kKeys + kSlots * kKeyBytes;
-  static constexpr int32_t kStream = kStay + kStackTiles * kStayTileBytes;
+  static constexpr int32_t kStream = kStay + kStackTiles * kValueBytes;
   static constexpr int32_t kQuery = kStream + kSlots * kStreamBytes;
   // Two if they fit, so that those of a task come while the last one is not finished.
   static constexpr int32_t kQuerySlots =
