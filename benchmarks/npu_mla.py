@@ -81,13 +81,13 @@ def _caches(sim: ModuleType, shape: Shape, args: ForwardArgs) -> list[Any]:
 
 
 def _partials(sim: ModuleType, shape: Shape) -> tuple[list[Any], SplitArgs]:
-    """Results of splits: [splits, B, Hq, Sq, Dv] and [splits, B, Hq, Sq]."""
+    """Results of splits: [splits, B, Sq, Hq, Dv] and [splits, B, Sq, Hq]."""
     rows = shape.heads * shape.queries
     splits = SplitArgs(count=shape.splits)
     memory = []
     for name, dim in (("out", VALUE_DIM), ("lse", 1)):
         part = sim.Virtual(shape.splits * shape.batch * rows * dim * 4)
-        arg = TensorArg(part.address, rows * dim, dim, shape.queries * dim)
+        arg = TensorArg(part.address, rows * dim, shape.heads * dim, dim)
         setattr(splits, name, arg)
         setattr(splits, f"{name}_stride", shape.batch * rows * dim)
         memory.append(part)

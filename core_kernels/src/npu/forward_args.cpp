@@ -124,11 +124,15 @@ SplitArgs split_args(const ForwardProblem& problem, const Plan& plan, uint64_t w
   }
   const int64_t rows = g.q_heads * g.q_tokens, dim = g.value_dim;
   const uint64_t begin = workspace + static_cast<uint64_t>(plan.partials_begin);
-  splits.out = {begin, rows * dim, dim, g.q_tokens * dim};
+  // The combine kernel takes rows that lie side by side: queries of a head or heads of a query,
+  // whichever there are more of.
+  const bool by_heads = g.max_q_len < g.q_heads;
+  const int64_t token = by_heads ? g.q_heads : 1, head = by_heads ? 1 : g.q_tokens;
+  splits.out = {begin, rows * dim, token * dim, head * dim};
   splits.out_stride = g.q_rows * rows * dim;
   splits.lse_stride = g.q_rows * rows;
   const uint64_t out_bytes = static_cast<uint64_t>(plan.splits * splits.out_stride) * sizeof(float);
-  splits.lse = {begin + out_bytes, rows, 1, g.q_tokens};
+  splits.lse = {begin + out_bytes, rows, token, head};
   if (problem.packed_q) splits.out.batch_stride = splits.lse.batch_stride = 0;
   return splits;
 }

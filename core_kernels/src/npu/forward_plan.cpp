@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "npu/kernel_args.h"
+#include "npu/split_choice.h"
 #include "npu/status_report.h"
 #include "problem/checks.h"
 
@@ -69,23 +70,24 @@ int32_t task_rows(const Geometry& g, int32_t heads, int32_t max_rows, int32_t co
   return rows;
 }
 
-// Of the whole work, the part of the core that has most of it, against the mean.
-double imbalance(int64_t tasks, int64_t cores) {
-  return double(ceil_div(tasks, cores)) * double(cores) / double(tasks);
-}
-
-// The fewest splits that keep all cores busy, while each still has enough keys to be worth its
-// share of the combining; if none does, the best of these.
-int32_t choose_splits(const Geometry& g, int64_t tasks, int64_t cores) {
-  constexpr double kBalanced = 1.1;
-  const int64_t keys = g.mask.window_left >= 0 ? 256 : 512;  // of a split, at least
-  int64_t best = 1;
-  for (int64_t splits = 1; splits <= std::min<int64_t>(kMaxSplits, g.max_kv_len / keys); ++splits) {
-    double now = imbalance(tasks * splits, cores);
-    if (now < imbalance(tasks * best, cores)) best = splits;
-    if (now <= kBalanced) break;
-  }
-  return static_cast<int32_t>(best);
+SplitWork split_work(const ForwardProblem& problem, const Plan& plan, int64_t tasks,
+                     int64_t cores) {
+  const Geometry& g = problem.geometry;
+  const bool windowed = g.mask.window_left >= 0;
+  const int64_t ahead = std::max<int64_t>(0, g.mask.window_right);
+  const int64_t span = g.mask.window_left + ahead + g.max_q_len;
+  SplitWork work;
+  work.tasks = tasks;
+  work.task_rows =
+      std::min<int64_t>(plan.rows_per_task, int64_t{plan.heads_per_row_group} * g.max_q_len);
+  work.rows = int64_t{g.batch} * g.q_heads * g.max_q_len;
+  work.keys = g.max_kv_len;
+  work.seen = windowed ? std::min<int64_t>(g.max_kv_len, span) : g.max_kv_len;
+  work.sequences = int64_t{g.batch} * g.kv_heads;
+  work.score_columns = score_columns(problem);
+  work.value_dim = g.value_dim;
+  work.cores = cores;
+  return work;
 }
 
 // Where few queries see many keys, all blocks have about the same work. With mla each task needs so
@@ -174,7 +176,11 @@ Status plan_forward(const ForwardProblem& problem, const KernelObject& object, P
   plan->task_order = static_cast<int32_t>(task_order(g, *kernel));
   int64_t tasks = task_count(g, plan->heads_per_row_group, plan->rows_per_task);
   plan->splits = static_cast<int32_t>(problem.options.num_splits);
-  if (plan->splits == 0) plan->splits = tasks > 0 ? choose_splits(g, tasks, cores) : 1;
+  if (plan->splits == 0) {
+    const int64_t fewest_keys = g.mask.window_left >= 0 ? 256 : 512;
+    plan->splits =
+        tasks > 0 ? choose_splits(split_work(problem, *plan, tasks, cores), fewest_keys) : 1;
+  }
   if (has_probs(problem)) plan->splits = 1;  // S_dmask needs the row maximum over all keys
   plan->tasks = tasks * plan->splits;
   if (!has_results(problem) && !problem.k_new.data) return {};

@@ -79,7 +79,7 @@ struct DropoutArgs {
 // for the combine kernel.
 struct SplitArgs {
   TensorArg out;       // [splits, B, Hq, Sq, Dv], of a packed tensor [splits, Hq, Tq, Dv]
-  TensorArg lse;       // [splits, B, Hq, Sq], [splits, Hq, Tq]; seq_stride 1
+  TensorArg lse;       // [splits, B, Hq, Sq], [splits, Hq, Tq]; seq_stride or head_stride 1
   int64_t out_stride;  // from split to split
   int64_t lse_stride;
   int32_t count;  // up to 1: not split; the results go to ForwardArgs.out and lse
