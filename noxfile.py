@@ -170,7 +170,9 @@ def _wheel(session: nox.Session, which: str, *options: str) -> Path:
     package = ROOT / "packages" / {**WHEELS, "compat": COMPAT}[which]
     trees = [ROOT / "core_kernels", ROOT / "packages/common", package]
     if toolchain.selected() == "simulator":
-        trees += [ROOT / "simulator", toolchain.catlass_include()]
+        trees.append(ROOT / "simulator")
+    if toolchain.selected() != "none":
+        trees.append(toolchain.catlass_include())
     hashes = (sources.file_hashes(tree, all_files=True) for tree in trees)
     stamp = sources.digest(cmake.configuration(), *hashes)
     folder = BUILD / "wheels" / f"python{_python(session)}" / f"{which}-{stamp}"
@@ -353,7 +355,8 @@ def compat(session: nox.Session, torch_npu: str) -> None:
 def packaging(session: nox.Session) -> None:
     """Wheel contents, sdists that rebuild themselves, editable installs, both wheels together."""
     _share_torch(session)
-    session.install(*_group("packaging"), *cmake.missing_tools())
+    session.install(*_group("packaging"), *_group("catlass"), *cmake.missing_tools())
+    session.run("python", "third_party/catlass.py", silent=True)
     _pytest(session, "tests/packaging")
 
 
@@ -479,7 +482,8 @@ def sim_clang(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """Formatting, static checks, layering, docstrings; prints the size report."""
-    session.install(*_group("lint"), *cmake.missing_tools())
+    session.install(*_group("lint"), *_group("catlass"), *cmake.missing_tools())
+    session.run("python", "third_party/catlass.py", silent=True)
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("clang-format", "--dry-run", "-Werror", *_files("*.cpp", "*.h"))

@@ -54,7 +54,8 @@ class Shape:
 
     @property
     def splits(self) -> int:
-        """As core_kernels/src/npu/forward_plan.cpp chooses them for more than 64 heads."""
+        """The fewest that keep the cores within 10 % of the mean. The plan weighs what combining
+        costs, too (core_kernels/src/npu/split_choice.cpp), so it often takes fewer."""
         tasks = self.batch * self.queries
 
         def imbalance(splits: int) -> float:

@@ -51,8 +51,8 @@ def predict(sim: ModuleType, shape: Shape, profile: str) -> Any:
     k, args.k = tensor(sim, (1, shape.tokens, shape.heads, shape.head_dim))
     v, args.v = tensor(sim, (1, shape.tokens, shape.heads, shape.value_dim))
     out, args.out = tensor(sim, (1, shape.tokens, shape.heads, shape.value_dim))
-    extras = shape.dropout > 0
-    return npu_timing.predict(sim, args, "fp16", [q, k, v], [out], profile, extras)
+    suffix = "_extras" if shape.dropout > 0 else ""
+    return npu_timing.predict(sim, args, "fp16", [q, k, v], [out], profile, suffix)
 
 
 def main() -> None:

@@ -53,15 +53,16 @@ def predict(
     inputs: list[Any],
     outputs: list[Any],
     profile: str,
-    extras: bool = False,
+    suffix: str = "",
 ) -> Any:
-    """Times a forward kernel of the bucket that `args` needs; returns the simulator's run."""
+    """Times a forward kernel of the bucket that `args` needs; returns the simulator's run.
+    `suffix`: of its name, for extras or an int8 cache."""
     bucket = bucket_of(args.head_dim, args.value_dim, args.qv.address != 0)
     args.task_rows = bucket.task_rows
-    workspace = sim.Virtual(bucket.workspace_bytes(CORES))
+    workspace = sim.Virtual(bucket.workspace_bytes(CORES, suffix == "_int8"))
     args.workspace = workspace.address
     return sim.run(
-        f"fa_forward_{dtype}_{bucket.name}{'_extras' if extras else ''}",
+        f"fa_forward_{dtype}_{bucket.name}{suffix}",
         CORES,
         [bytes(args)],
         options=_options(sim, profile),

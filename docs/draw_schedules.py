@@ -27,12 +27,13 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
 from npu import append_case, combine_case, forward_case  # noqa: E402
+from npu.mutants import KERNELS, path_of  # noqa: E402
 
-KERNELS = ROOT / "core_kernels/src/npu/kernels"
 PAGES = ROOT / "docs/kernels"
 BEGIN, END = "<!-- schedule: begin -->\n", "<!-- schedule: end -->\n"
 COLUMNS = 92
 PIPES = ("MTE2", "MTE1", "M", "FIX", "V", "MTE3")
+_COMPONENT = re.compile(r"layout::(\w+), AscendC::TPosition::A1>> \{")
 _FUNCTION = re.compile(r"__aicore__ (?:static )?inline .*?(\w+)\(")
 
 # Letters of a page: by "file", or "file function" where one file does several things.
@@ -40,9 +41,9 @@ ATTENTION = {
     "tile_loader.h": "L",
     "mla_operands.h": "L",
     "output_products.h": "L",
-    "matmul.h load_right_by_rows": "S",
-    "matmul.h load_right_part": "S",
-    "matmul.h load_right_by_columns": "O",
+    # CATLASS's loads of keys, which L1 holds transposed, and of values.
+    "copy_l1_to_l0b.hpp nZ": "S",
+    "copy_l1_to_l0b.hpp zN": "O",
     "mask.h": "P",
     "softmax.h": "P",
     "vector_role.h": "P",
@@ -123,11 +124,10 @@ class Bar:
 
 @cache
 def _function(file: str, line: int) -> str:
-    """The function of a kernel's line."""
-    (path,) = KERNELS.rglob(file)
-    found = [
-        m[1] for text in path.read_text().splitlines()[:line] for m in _FUNCTION.finditer(text)
-    ]
+    """The function of a kernel's line; the layout in L1 that a component of CATLASS is for."""
+    path = path_of(file)
+    pattern = _FUNCTION if path.is_relative_to(KERNELS) else _COMPONENT
+    found = [m[1] for text in path.read_text().splitlines()[:line] for m in pattern.finditer(text)]
     return found[-1] if found else ""
 
 

@@ -300,7 +300,7 @@ FEATURES = (
 # What the forward of the NPU back end does with a feature, where that is not "yes"; "-" is
 # NotSupported. tests/npu_host/test_features.py compares it with wheels of simulated kernels.
 NPU_FORWARD = {
-    "int8 cache with scales per head": "-",
+    "int8 cache with scales per head": "256, no qv",
     "fp32": "-",
     "float8_e4m3fn with descales": "-",
     "head dim 1 to 512, any": "256 with ALiBi, dropout",

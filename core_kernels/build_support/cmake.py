@@ -58,7 +58,7 @@ def compiler() -> list[str]:
 def definitions() -> list[str]:
     """CMake definitions that the core and the native module are built with."""
     name = toolchain.selected()
-    catlass = [f"-DCATLASS_INCLUDE={toolchain.catlass_include()}"] if name == "simulator" else []
+    catlass = [f"-DCATLASS_INCLUDE={toolchain.catlass_include()}"] if name != "none" else []
     return [
         "-DCMAKE_BUILD_TYPE=Release",
         f"-DFA_NPU_TOOLCHAIN={name}",

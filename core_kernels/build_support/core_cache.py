@@ -23,9 +23,10 @@ def core_key() -> str:
 
 def _trees() -> list[Path]:
     """Folders whose files the core is made of."""
-    if toolchain.selected() != "simulator":
-        return [CORE]
-    return [CORE, toolchain.SIMULATOR, toolchain.catlass_include()]
+    name = toolchain.selected()
+    simulator = [toolchain.SIMULATOR] if name == "simulator" else []
+    catlass = [toolchain.catlass_include()] if name != "none" else []
+    return [CORE, *simulator, *catlass]
 
 
 def installed_core(*, keep_objects: bool) -> Path:

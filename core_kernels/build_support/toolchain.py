@@ -16,7 +16,7 @@ CHOICES = ("none", "bisheng", "simulator")
 _ROOT = Path(__file__).resolve().parents[2]  # of the checkout, or of an unpacked sdist
 SIMULATOR = _ROOT / "simulator"
 _FINDER = Path(__file__).resolve().parents[1] / "cmake" / "cann.cmake"
-_CATLASS = _ROOT / "third_party" / "catlass.py"
+_CATLASS = _ROOT / "third_party" / "catlass.py"  # of a checkout only
 
 
 class Cann(NamedTuple):
@@ -98,10 +98,19 @@ def catlass_include() -> Path:
     Raises:
       SystemExit: they are not there; a build downloads nothing.
     """
-    found: Path | None = runpy.run_path(str(_CATLASS))["existing"]()
+    if _CATLASS.exists():
+        found: Path | None = runpy.run_path(str(_CATLASS))["existing"]()
+        way = "run `python third_party/catlass.py` first, or set CATLASS_DIR"
+    else:
+        found = _chosen_catlass()
+        way = "set CATLASS_DIR to a checkout of CATLASS (hicann/catlass, v1.6.3)"
     if found is None:
         raise SystemExit(
-            "CATLASS headers not found: run `python third_party/catlass.py` first, or set "
-            f"CATLASS_DIR; {VARIABLE}=none builds without them."
+            f"CATLASS headers not found: {way}; {VARIABLE}=none builds without NPU kernels."
         )
     return found
+
+
+def _chosen_catlass() -> Path | None:
+    include = Path(os.environ.get("CATLASS_DIR", "")) / "include"
+    return include if (include / "catlass" / "catlass.hpp").exists() else None

@@ -15,7 +15,7 @@ import pytest
 
 SNAPSHOT = json.loads(Path(__file__).with_name("signatures.json").read_text())
 FUNCTIONS = [(module, name) for module, functions in SNAPSHOT.items() for name in functions]
-EXTENSIONS = {"learnable_sink"}
+EXTENSIONS = {"learnable_sink", "k_descale", "v_descale"}
 
 
 @pytest.mark.smoke

@@ -24,7 +24,7 @@ class Sizes:
       long: range of the level `long`, keys only.
       tile_edges: lengths around the ends of tiles.
       widest: the largest head dim and value dim.
-      widest_extras: both with ALiBi or dropout.
+      widest_extras: both with ALiBi, dropout or an int8 cache.
       qv_columns: of both together with qv, each rounded up to 16.
       work: products b * hq * sq * skv * (d + dv) above it are shrunk.
     """
@@ -81,7 +81,7 @@ def pick_shape(rng: random.Random, choice: Choice, sizes: Sizes) -> dict[str, An
     d = pick_dim(rng, choice["head_dim"])
     other = pick_dim(rng, rng.choice(("odd", "eights", "large", "huge", "one")))
     dv = (other - 1) % sizes.widest + 1 if choice["value_dim"] == "other" else 0
-    if choice["alibi"] != "off" or choice["dropout"] != "off":
+    if any(choice[name] != "off" for name in ("alibi", "dropout", "int8")):
         d, dv = min(d, sizes.widest_extras), min(dv, sizes.widest_extras)
     if choice["qv"] == "on" and sizes.qv_columns:
         d = min(d, sizes.qv_columns - 16)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 import shlex
 import subprocess
 from pathlib import Path
@@ -27,8 +28,10 @@ def _passes(header: Path) -> list[list[str]]:
     """Further arguments of each compilation: device code is compiled for both kinds of cores."""
     if not relative(header).startswith("core_kernels/src/npu/kernels/"):
         return [[]]
-    ascend_c = f"-I{ROOT / 'simulator/include'}"
-    return [[ascend_c, f"-D__DAV_C220_{core}__"] for core in ("CUBE", "VEC")]
+    catlass = runpy.run_path(str(ROOT / "third_party/catlass.py"))["existing"]()
+    assert catlass, "run `python third_party/catlass.py` first"
+    common = [f"-I{ROOT / 'simulator/include'}", f"-isystem{catlass}", "-DCATLASS_ARCH=2201"]
+    return [[*common, f"-D__DAV_C220_{core}__"] for core in ("CUBE", "VEC")]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from npu.halves import STORAGE, UNIT, Array, to_float64
+from npu.halves import STORAGE, UNIT, Array, on_a_line, to_float64
 from npu.kernel_args import CombineArgs, LengthArgs, SplitArgs, TensorArg
 
 FP32 = 2.0**-24
@@ -35,12 +35,12 @@ def strided(shape: tuple[int, ...], layout: str, dtype: Any) -> tuple[Array, Arr
     """A buffer and a view [splits?, B, S, H, ...] of it."""
     *lead, b, s, h, d = shape
     if layout == "bhs":
-        buffer = np.zeros((*lead, b, h, s, d), dtype)
+        buffer = on_a_line((*lead, b, h, s, d), dtype)
         return buffer, np.swapaxes(buffer, -3, -2)
     if layout == "bsh":
-        buffer = np.zeros(shape, dtype)
+        buffer = on_a_line(shape, dtype)
         return buffer, buffer
-    buffer = np.zeros((*lead, b, s + 1, h + 2, d + 5), dtype)
+    buffer = on_a_line((*lead, b, s + 1, h + 2, d + 5), dtype)
     return buffer, buffer[..., :s, :h, :d]
 
 

@@ -20,6 +20,7 @@ USUAL_SEEDS = {
     "test_dropout": 60,
     "test_options": 120,
     "test_append": 80,
+    "test_int8": 60,
 }
 OPTION = "--kernel-cases"
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from fa_testing.dropout_bits import threshold
 from npu.forward_options import add_options
-from npu.halves import STORAGE, Array, to_float64, to_storage
+from npu.halves import STORAGE, Array, on_a_line, to_float64, to_storage
 from npu.kernel_args import (
     EARLY_BLOCKS,
     LATE_BLOCKS,
@@ -19,6 +19,7 @@ from npu.kernel_args import (
     ForwardArgs,
     LengthArgs,
     PageArgs,
+    ScaleArgs,
     TensorArg,
 )
 
@@ -60,6 +61,7 @@ class Case:
     sinks: str = ""  # their dtype
     alibi: str = ""  # heads, batch: what there are slopes for; columns: heads, LSE of another bias
     splits: int = 1
+    int8: str = ""  # head, entry: keys and values in int8, scales [Hkv] or [B, Hkv]
 
     @property
     def rng_state(self) -> tuple[int, int]:
@@ -76,6 +78,16 @@ class Case:
         return tuple(pad + n for pad, n in zip(pads, self.kv_lengths, strict=True))
 
     @property
+    def kernel(self) -> str:
+        suffix = "_int8" if self.int8 else "_extras" if self.extras else ""
+        name = bucket_of(self.head_dim, self.value_dim, self.qv).name
+        return f"fa_forward_{self.dtype}_{name}{suffix}"
+
+    @property
+    def kv_dtype(self) -> str:
+        return "int8" if self.int8 else self.dtype
+
+    @property
     def softmax_scale(self) -> float:
         width = self.head_dim + (self.value_dim if self.qv else 0)
         return width**-0.5 if self.scale is None else self.scale
@@ -86,17 +98,6 @@ WIDE_STRIDE = 65600
 SPARE_PROBS = (5, 3)  # rows and columns of S_dmask that no sequence can have
 SPARE_ROWS = 2  # of a cache whose rows are not those of the batch
 SPARE_TOKENS = 3  # of a padded tensor with seqused, behind the longest sequence
-
-
-LINE = 512
-
-
-def on_a_line(shape: tuple[int, ...], dtype: Any) -> Array:
-    """Zeros that begin on a line of L2, as tensors in device memory do."""
-    count = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    raw = np.zeros(count + LINE, np.uint8)
-    at = -raw.ctypes.data % LINE
-    return raw[at : at + count].view(dtype).reshape(shape)
 
 
 def strided(shape: tuple[int, int, int, int], strides: str, dtype: str) -> tuple[Array, Array]:
@@ -152,6 +153,14 @@ class Problem:
     combine: CombineArgs | None = None  # the launch that follows splits
 
 
+def poison(buffer: Array) -> None:
+    """What no query may see is NaN, or the largest code there is."""
+    if buffer.dtype == np.int8:
+        buffer[...] = -128
+    else:
+        buffer.view(np.uint16)[...] = 0x7FFF
+
+
 class _Builder:
     def __init__(self, case: Case) -> None:
         self.case = case
@@ -167,13 +176,17 @@ class _Builder:
         return len(self.rows) + (SPARE_ROWS if self.case.batch_idx else 0)
 
     def ints(self, values: Any) -> Array:
-        array = np.ascontiguousarray(values, np.int32)
+        given = np.ascontiguousarray(values, np.int32)
+        array = on_a_line(given.shape, np.int32)
+        array[...] = given
         self.inputs.append(array)
         return array
 
-    def values(self, shape: tuple[int, ...]) -> Array:
+    def values(self, shape: tuple[int, ...], dtype: str) -> Array:
+        if dtype == "int8":
+            return self.rng.integers(-128, 128, shape, np.int8)
         drawn = self.rng.standard_normal(shape) * self.case.magnitude
-        return to_storage(drawn, self.case.dtype)
+        return to_storage(drawn, dtype)
 
     def lengths(self, lengths: tuple[int, ...], layout: str) -> tuple[LengthArgs, int]:
         """Argument, and length of the tensor's token axis."""
@@ -198,11 +211,13 @@ class _Builder:
         shape: tuple[int, int],
         total: int,
         cache: bool = False,
+        dtype: str | None = None,
     ) -> tuple[Array, list[Array]]:
         """A tensor of (heads, dim) per token: view [B, S, H, D] and a view per sequence."""
         rows = self.rows if cache else np.arange(len(lengths))
         batch = 1 if layout == "packed" else self.row_count if cache else len(lengths)
-        buffer, view = strided((batch, total, *shape), self.case.strides, self.case.dtype)
+        dtype = dtype or self.case.dtype
+        buffer, view = strided((batch, total, *shape), self.case.strides, dtype)
         if layout != "packed":
             parts = [view[row, :n] for row, n in zip(rows, lengths, strict=True)]
             return view, self._register(buffer, parts)
@@ -217,12 +232,20 @@ class _Builder:
         self.buffer = buffer
         return parts
 
-    def input_tokens(self, *arguments: Any) -> tuple[TensorArg, list[Array]]:
-        view, parts = self.tokens(*arguments)
-        # What no query may see is NaN.
-        self.buffer.view(np.uint16)[...] = 0x7FFF
+    def input_tokens(
+        self,
+        lengths: tuple[int, ...],
+        layout: str,
+        shape: tuple[int, int],
+        total: int,
+        cache: bool = False,
+        dtype: str | None = None,
+    ) -> tuple[TensorArg, list[Array]]:
+        dtype = dtype or self.case.dtype
+        view, parts = self.tokens(lengths, layout, shape, total, cache, dtype)
+        poison(self.buffer)
         for part in parts:
-            part[...] = self.values(part.shape)
+            part[...] = self.values(part.shape, dtype)
         self.inputs.append(self.buffer)
         return tensor_arg(view), parts
 
@@ -231,9 +254,11 @@ class _Builder:
         case = self.case
         total = lengths.tokens if case.kv_layout == "packed" else lengths.limit
         shape = case.kv_heads, dim
-        arg, parts = self.input_tokens(case.stored, case.kv_layout, shape, total, True)
+        arg, parts = self.input_tokens(
+            case.stored, case.kv_layout, shape, total, True, dtype=case.kv_dtype
+        )
         for part, pad in zip(parts, case.leftpad, strict=False):
-            part[:pad].view(np.uint16)[...] = 0x7FFF
+            poison(part[:pad])
         return arg, [p[len(p) - n :] for p, n in zip(parts, case.kv_lengths, strict=True)]
 
     def pages(self) -> tuple[PageArgs, Array]:
@@ -248,11 +273,11 @@ class _Builder:
     def paged_tokens(self, table: Array, count: int, dim: int) -> tuple[TensorArg, list[Array]]:
         case = self.case
         shape = (count, case.page_size, case.kv_heads, dim)
-        buffer, view = strided(shape, case.strides, case.dtype)
-        buffer.view(np.uint16)[...] = 0x7FFF
+        buffer, view = strided(shape, case.strides, case.kv_dtype)
+        poison(buffer)
         parts = []
         for row, stored, n in zip(self.rows, case.stored, case.kv_lengths, strict=True):
-            part = self.values((n, case.kv_heads, dim))
+            part = self.values((n, case.kv_heads, dim), case.kv_dtype)
             for token in range(n):
                 page, slot = divmod(stored - n + token, case.page_size)
                 view[table[row, page], slot] = part[token]
@@ -325,7 +350,8 @@ def _add_lse(problem: Problem, total: int) -> None:
     if case.lse == "none":
         return
     batch = 1 if case.q_layout == "packed" else len(case.q_lengths)
-    lse = np.full((batch, case.q_heads, total), 12345.0, np.float32)
+    lse = on_a_line((batch, case.q_heads, total), np.float32)
+    lse[...] = 12345.0
     problem.outputs.append(lse)
     by_token = lse.transpose(0, 2, 1)
     problem.args.lse = tensor_arg(by_token)
@@ -352,8 +378,31 @@ def _add_scalars(problem: Problem) -> None:
     if case.qv:
         args.task_order = SEQUENCES
     for name in ("q", "k", "v", "qv"):
-        parts = getattr(problem, name)
-        setattr(problem, name, [to_float64(np.ascontiguousarray(p), case.dtype) for p in parts])
+        parts, dtype = getattr(problem, name), case.kv_dtype if name in "kv" else case.dtype
+        setattr(problem, name, [to_float64(np.ascontiguousarray(p), dtype) for p in parts])
+    if case.int8:
+        _add_scales(problem)
+
+
+def _add_scales(problem: Problem) -> None:
+    """Scales with which codes are about as large as `magnitude`."""
+    case, rng = problem.case, np.random.default_rng(problem.case.seed + 1)
+    shape = (case.kv_heads,) if case.int8 == "head" else (len(case.q_lengths), case.kv_heads)
+    for name in ("k", "v"):
+        # Strides that are not those of a contiguous tensor.
+        buffer = np.zeros((*shape, 2), np.float32)
+        buffer[..., 0] = case.magnitude / 64 * (0.5 + rng.random(shape))
+        scales = buffer[..., 0]
+        problem.inputs.append(buffer)
+        steps = [stride // 4 for stride in scales.strides]
+        arg = ScaleArgs(scales.ctypes.data, steps[0] if len(steps) == 2 else 0, steps[-1])
+        setattr(problem.args, f"{name}_scale", arg)
+        values = [
+            part
+            * np.broadcast_to(scales[b] if len(steps) == 2 else scales, part.shape[1:2])[:, None]
+            for b, part in enumerate(getattr(problem, name))
+        ]
+        setattr(problem, name, values)
 
 
 def _add_dropout(problem: Problem) -> None:
@@ -386,13 +435,19 @@ class Bucket:
     stack_keys: int = 512
 
     @property
+    def stack_bytes(self) -> int:
+        """Of an int8 kernel: keys and values of a unit, cast."""
+        return self.stack_keys * (self.head_dim + self.value_dim) * 2
+
+    @property
     def task_rows(self) -> int:
         return 256 if self.value_dim <= 128 else 128
 
-    def workspace_bytes(self, cores: int) -> int:
-        """As buffers/workspace.h: three slots of scores, probabilities, partial output."""
+    def workspace_bytes(self, cores: int, int8: bool = False) -> int:
+        """As buffers/workspace.h: three slots of scores, probabilities, partial output; of an int8
+        kernel also four of cast keys and values."""
         row = self.stack_keys * (4 + 2) + self.value_dim * 4
-        return cores * 3 * self.task_rows * row
+        return cores * (3 * self.task_rows * row + (4 * self.stack_bytes if int8 else 0))
 
 
 BUCKETS = (
@@ -415,10 +470,10 @@ def bucket_of(head_dim: int, value_dim: int, qv: bool = False) -> Bucket:
 def run(sim: ModuleType, problem: Problem, options: Any) -> Any:
     case, args = problem.case, problem.args
     bucket = bucket_of(case.head_dim, case.value_dim, case.qv)
-    workspace = np.zeros(bucket.workspace_bytes(case.cores), np.uint8)
+    workspace = on_a_line((bucket.workspace_bytes(case.cores, bool(case.int8)),), np.uint8)
     args.workspace = workspace.ctypes.data
     return sim.run(
-        f"fa_forward_{case.dtype}_{bucket.name}{'_extras' if case.extras else ''}",
+        case.kernel,
         case.cores,
         [bytes(args)],
         options=options,

@@ -72,6 +72,10 @@ class DropoutArgs(ctypes.Structure):
     ]
 
 
+class ScaleArgs(ctypes.Structure):
+    _fields_ = [("values", UInt64), ("batch_stride", Int64), ("head_stride", Int64)]
+
+
 class SplitArgs(ctypes.Structure):
     _fields_ = [
         ("out", TensorArg),
@@ -98,6 +102,8 @@ class ForwardArgs(ctypes.Structure):
         ("sink", SinkArgs),
         ("alibi", AlibiArgs),
         ("dropout", DropoutArgs),
+        ("k_scale", ScaleArgs),
+        ("v_scale", ScaleArgs),
         ("splits", SplitArgs),
         ("workspace", UInt64),
         ("status", UInt64),
@@ -158,6 +164,8 @@ class AppendArgs(ctypes.Structure):
         ("pages", PageArgs),
         ("cache", CacheArgs),
         ("rotary", RotaryArgs),
+        ("k_scale", ScaleArgs),
+        ("v_scale", ScaleArgs),
         ("status", UInt64),
         ("batch", Int32),
         ("q_heads", Int32),

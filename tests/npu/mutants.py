@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+import runpy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -14,7 +15,8 @@ from typing import Any
 import numpy as np
 from simulator.mutants import Score, options_of
 
-KERNELS = Path(__file__).resolve().parents[2] / "core_kernels/src/npu/kernels"
+ROOT = Path(__file__).resolve().parents[2]
+KERNELS = ROOT / "core_kernels/src/npu/kernels"
 _PLACE = re.compile(r"([\w.]+):(\d+)")
 
 # Runs a kernel with options: its result, and what it has written.
@@ -22,9 +24,21 @@ Trial = Callable[[ModuleType, Any], tuple[Any, list[Any]]]
 
 
 @cache
+def path_of(file: str) -> Path:
+    """A source of a kernel by its name: ours, or a tile component of CATLASS."""
+    found = list(KERNELS.rglob(file))
+    if not found:
+        include = runpy.run_path(str(ROOT / "third_party/catlass.py"))["existing"]()
+        assert include, "run `python third_party/catlass.py` first"
+        tiles = include / "catlass/gemm/tile"
+        found = [tiles / file] if file == "tile_mmad.hpp" else [tiles / "atlasa2" / file]
+    (path,) = found
+    return path
+
+
+@cache
 def _lines(file: str) -> list[str]:
-    (path,) = KERNELS.rglob(file)
-    return [line.strip() for line in path.read_text().splitlines()]
+    return [line.strip() for line in path_of(file).read_text().splitlines()]
 
 
 def _source(place: re.Match[str]) -> str:

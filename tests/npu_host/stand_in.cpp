@@ -35,7 +35,7 @@ LaunchOutcome launch(const LaunchRequest* request, char* message, int64_t bytes)
 
 extern "C" const KernelObject* STAND_IN_SYMBOL() {
   constexpr int32_t kFloat16 = 1;
-  static const KernelEntry entry = {"stand_in",           kFloat16, 128, 128, 0, 0, 256,
+  static const KernelEntry entry = {"stand_in",           kFloat16, 128, 128, 0, 0, 0, 256,
                                     KernelRole::kForward, 4096};
   static KernelObject object;
   object.abi = static_cast<uint32_t>(number("STAND_IN_ABI", kKernelObjectAbi));

@@ -14,13 +14,15 @@ NPU_SUPPORTS: dict[str, tuple[str, ...]] = {
     "direction": ("fwd",),
     "dtype": ("fp16", "bf16"),
     "descale": ("off",),
-    "int8": ("off",),
 }
 
-RULES = tuple(
-    Rule({feature: other(feature, *levels)}, "the NPU back end refuses it")
-    for feature, levels in NPU_SUPPORTS.items()
-    if set(levels) != set(FEATURES[feature])
+RULES = (
+    Rule({"int8": ("head", "entry"), "qv": ("on",)}, "the NPU back end refuses it"),
+    *(
+        Rule({feature: other(feature, *levels)}, "the NPU back end refuses it")
+        for feature, levels in NPU_SUPPORTS.items()
+        if set(levels) != set(FEATURES[feature])
+    ),
 )
 
 # Keys over the ends of stacks of 512, queries over those of tasks of 128 and 256 rows.
@@ -43,7 +45,8 @@ class Refused(NamedTuple):
 REFUSED = (
     Refused("fwd v2.func b=1 sq=4 skv=8", "got float32, supported on NPUs: float16 and bfloat16"),
     Refused("fwd v3.func b=1 sq=4 skv=8 dt=fp8", "the chip has no 8-bit floating point"),
-    Refused("fwd v2.kvcache b=1 sq=4 skv=8 dt=bf16 int8=head", "k: got int8, supported on NPUs"),
+    Refused("fwd v2.kvcache b=1 sq=4 skv=8 d=257 dt=bf16 int8=head", "k: got int8 and"),
+    Refused("fwd v3.kvcache b=1 sq=4 skv=8 d=8 dt=bf16 int8=head qv", "with an int8 cache"),
     Refused("fwd v3.func b=1 sq=4 skv=8 d=65 dv=512 dt=fp16 qv", "value dim 512 with head dim 65"),
     Refused("fwd v2.func b=1 sq=4 skv=8 d=257 dt=fp16 dropout=0.1", "dropout_p"),
     Refused("fwd v2.func b=1 sq=4 skv=8 d=8 dv=257 dt=bf16 alibi=head", "alibi_slopes"),

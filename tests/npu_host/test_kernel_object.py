@@ -78,7 +78,7 @@ def test_a_launch_that_fails(api: int, tmp_path: Path, stand_in: Path) -> None:
 def test_an_object_of_another_build(
     api: int, tmp_path: Path, stand_in: Path, variable: str
 ) -> None:
-    text = called(api, tmp_path, stand_in, **{variable: "7"})
+    text = called(api, tmp_path, stand_in, **{variable: "1"})
     assert text.startswith("BackendUnavailable ")
     assert "belongs to another build" in text
 

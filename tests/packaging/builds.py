@@ -47,7 +47,7 @@ class Built(NamedTuple):
 
 def environment(cache: Path, **variables: str) -> dict[str, str]:
     """Environment of a build: a cache of its own and nothing from the caller's settings."""
-    dropped = ("FLASH_ATTN_", "FA_", "PYTHON", "ASCEND_")
+    dropped = ("FLASH_ATTN_", "FA_", "PYTHON", "ASCEND_", "CATLASS_")
     kept = {k: v for k, v in os.environ.items() if not k.startswith(dropped)}
     folders = kept["PATH"].split(os.pathsep)
     kept["PATH"] = os.pathsep.join(f for f in folders if not Path(f, "bisheng").exists())

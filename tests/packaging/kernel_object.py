@@ -6,7 +6,7 @@ import ctypes
 from ctypes import POINTER, c_char_p, c_int32, c_int64, c_uint32, c_void_p
 from pathlib import Path
 
-KERNEL_OBJECT_ABI = 6
+KERNEL_OBJECT_ABI = 7
 OUTCOMES = ("launched", "invalid", "kernel defect", "failed", "unavailable")
 
 
@@ -18,6 +18,7 @@ class KernelEntry(ctypes.Structure):
         ("value_dim", c_int32),
         ("qv", c_int32),
         ("extras", c_int32),
+        ("int8", c_int32),
         ("max_task_rows", c_int32),
         ("role", c_int32),
         ("workspace_per_core", c_int64),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -29,6 +30,12 @@ LIBRARY = "_npu_kernels/libfa_npu_kernels.so"
 ENTRY = re.compile(r"^FA_\w+_KERNEL\((\w+),", re.MULTILINE)
 
 
+def catlass_include() -> Path:
+    found: Path | None = runpy.run_path(str(ROOT / "third_party/catlass.py"))["existing"]()
+    assert found, "run `python third_party/catlass.py` first"
+    return found
+
+
 @pytest.fixture(scope="session")
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_simulator(tmp_path_factory.mktemp("simulator"))
@@ -48,6 +55,7 @@ def npu_wheels(
     variables = {
         "FA_NPU_TOOLCHAIN": "bisheng",
         "ASCEND_HOME_PATH": str(toolkit),
+        "CATLASS_DIR": str(catlass_include().parent),
         "FLASH_ATTN_NPU_CMAKE_ARGS": "-DCMAKE_CXX_FLAGS_RELEASE=-O0",  # of what is not tested here
     }
     running = {}
@@ -214,7 +222,7 @@ def object_build(core: Path, folder: Path, toolkit: Path) -> subprocess.Complete
     """Builds the kernel object alone."""
     env = environment(folder, ASCEND_HOME_PATH=str(toolkit))
     configure = ("cmake", "-S", core, "-B", folder, "-G", "Ninja", "-DFA_NPU_TOOLCHAIN=bisheng")
-    done = run(*configure, env=env)
+    done = run(*configure, f"-DCATLASS_INCLUDE={catlass_include()}", env=env)
     if done.returncode == 0:
         done = run("cmake", "--build", folder, "--target", "fa_npu_kernels", env=env)
     return done
@@ -237,7 +245,7 @@ def test_the_object_under_cann_nine(toolkit_nine: Path, tmp_path: Path) -> None:
     [
         ("(device -x asc ", "(device ", "options for a device, and -x asc is missing"),
         ("(device -x asc --npu-arch=dav-2201", "(device -x asc", "--npu-arch=dav-2201 is missing"),
-        ("dav-2201)", "dav-3510)", "unknown argument: --npu-arch=dav-3510"),
+        ("dav-2201 -D", "dav-3510 -D", "unknown argument: --npu-arch=dav-3510"),
         ("-fPIC -I", "-I", "a library needs -fPIC"),
         ("GREATER_EQUAL 9)", "GREATER_EQUAL 10)", "--cce-auto-infer-kernel-type=false is missing"),
         ("-shared", "-shared -x asc", "-x turns objects into sources"),

@@ -164,15 +164,22 @@ def test_refusals(
     assert not list((tmp_path / "cache").glob("core-*/include"))
 
 
-def test_the_simulator_needs_headers_of_catlass(toy_checkout: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("sdist", "way"),
+    [(False, "run `python third_party/catlass.py` first"), (True, "set CATLASS_DIR to a checkout")],
+)
+def test_kernels_need_headers_of_catlass(
+    toy_checkout: Path, tmp_path: Path, sdist: bool, way: str
+) -> None:
     """A build downloads nothing; the message says how to get them."""
     (toy_checkout / "simulator").mkdir()
-    (toy_checkout / "third_party").mkdir()
-    shutil.copy(ROOT / "third_party/catlass.py", toy_checkout / "third_party")
+    if not sdist:
+        (toy_checkout / "third_party").mkdir()
+        shutil.copy(ROOT / "third_party/catlass.py", toy_checkout / "third_party")
     env = environment(tmp_path / "cache", FA_NPU_TOOLCHAIN="simulator")
     done = python_in(toy_checkout, BUILD_CORE.format(keep=False), env)
     assert done.returncode == 1
-    assert "CATLASS headers not found: run `python third_party/catlass.py` first" in done.stdout
+    assert f"CATLASS headers not found: {way}" in done.stdout
 
 
 def test_the_toolchain_is_part_of_what_names_a_core(toy_checkout: Path, tmp_path: Path) -> None:

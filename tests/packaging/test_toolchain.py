@@ -140,6 +140,9 @@ def test_the_build_refuses_too(tmp_path: Path) -> None:
 
 def test_cann_is_part_of_what_names_a_core(toy_checkout: Path, tmp_path: Path) -> None:
     """Another compiler or version: another core."""
+    header = tmp_path / "catlass/include/catlass/catlass.hpp"
+    header.parent.mkdir(parents=True)
+    header.touch()
     names: set[str] = set()
     code = "from build_support.core_cache import core_key; print(core_key())"
     for version, place in (("8.5.0", "bin/bisheng"), ("8.5.1", "bin/bisheng"),
@@ -147,7 +150,10 @@ def test_cann_is_part_of_what_names_a_core(toy_checkout: Path, tmp_path: Path) -
         home = empty_toolkit(tmp_path / f"{len(names)}", version, compiler=place)
         (tmp_path / "cann").unlink(missing_ok=True)
         (tmp_path / "cann").symlink_to(home)
-        env = environment(tmp_path / "cache", ASCEND_HOME_PATH=str(tmp_path / "cann"))
+        variables = {"ASCEND_HOME_PATH": str(tmp_path / "cann")}
+        variables["CATLASS_DIR"] = str(tmp_path / "catlass")
+        env = environment(tmp_path / "cache", **variables)
         done = run(sys.executable, "-c", code, cwd=toy_checkout / "core_kernels", env=env)
+        assert done.returncode == 0, done.stdout
         names.add(done.stdout)
     assert len(names) == 3

@@ -74,6 +74,7 @@ def test_catlass(source: Path, core: str) -> None:
 @pytest.mark.parametrize("source", NPU_KERNELS, ids=lambda path: path.stem)
 def test_npu_kernels(source: Path, core: str) -> None:
     include = ["-I", str(NPU.parent), "-I", str(NPU.parents[1] / "include")]
+    include += ["-isystem", catlass_include()]
     assert complaints(source, core, "-std=c++17", *include) == ""
 
 

@@ -132,6 +132,12 @@ std::vector<DeviceBuffer> forward_memory(const ForwardProblem& problem, const Pl
                      {{g.q_heads, sink.stride}});
   memory.add_strided("alibi_slopes", g.alibi.data, sizeof(float),
                      {{g.batch, g.alibi.row_stride}, {g.q_heads, g.alibi.head_stride}});
+  const HeadValues* scales[2] = {&problem.k_descale, &problem.v_descale};
+  const char* scale_names[2] = {"k_descale", "v_descale"};
+  for (int i = 0; i < 2; ++i) {
+    memory.add_strided(scale_names[i], scales[i]->data, sizeof(float),
+                       {{g.batch, scales[i]->row_stride}, {g.kv_heads, scales[i]->head_stride}});
+  }
   if (paged) {
     memory.add_strided("page_table", pages.page_table, sizeof(int32_t),
                        {{g.kv_rows, pages.row_stride}, {pages.max_pages, 1}});

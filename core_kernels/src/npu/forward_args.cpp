@@ -78,6 +78,11 @@ void fill_cache(const ForwardProblem& problem, ForwardArgs* args) {
   args->sink = {address(sink.data), sink.stride, static_cast<int32_t>(sink.dtype), 0};
 }
 
+ScaleArgs scale_args(const ForwardProblem& problem, const HeadValues& scales) {
+  if (problem.k.dtype != DType::kInt8) return {};
+  return {address(scales.data), scales.row_stride, scales.head_stride};
+}
+
 void fill_dropout(const ForwardProblem& problem, ForwardArgs* args) {
   const Dropout& dropout = problem.geometry.dropout;
   args->dropout.seed = dropout.seed;
@@ -171,6 +176,8 @@ AppendArgs append_args(const ForwardProblem& problem, const ForwardArgs& forward
   args.rotary.dim = rotary.dim;
   args.rotary.interleaved = rotary.interleaved ? 1 : 0;
   args.rotary.same_q_position = rotary.same_q_position ? 1 : 0;
+  args.k_scale = forward.k_scale;
+  args.v_scale = forward.v_scale;
   args.status = forward.status;
   args.batch = g.batch;
   args.q_heads = g.q_heads;
@@ -189,6 +196,8 @@ ForwardArgs forward_args(const ForwardProblem& problem, const Plan& plan, uint64
   fill_shape(problem.geometry, &args);
   fill_scoring(problem.geometry, &args);
   fill_dropout(problem, &args);
+  args.k_scale = scale_args(problem, problem.k_descale);
+  args.v_scale = scale_args(problem, problem.v_descale);
   fill_plan(plan, &args);
   args.workspace = workspace + static_cast<uint64_t>(scratch_begin(plan));
   if (problem.rotary.dim > 0 && args.q.address != 0) {

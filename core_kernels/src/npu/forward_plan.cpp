@@ -31,12 +31,13 @@ bool has_extras(const ForwardProblem& problem) {
 // The kernel with the smallest bucket that takes the problem.
 const KernelEntry* pick_kernel(const ForwardProblem& problem, const KernelObject& object) {
   const Geometry& g = problem.geometry;
+  const bool int8 = problem.k.dtype == DType::kInt8;  // which have the extras
   const KernelEntry* best = nullptr;
   for (int32_t i = 0; i < object.kernel_count; ++i) {
     const KernelEntry& entry = object.kernels[i];
     bool fits = entry.role == KernelRole::kForward &&
-                entry.dtype == static_cast<int32_t>(problem.q_dtype) &&
-                (entry.extras != 0) == has_extras(problem) &&
+                entry.dtype == static_cast<int32_t>(problem.q_dtype) && (entry.int8 != 0) == int8 &&
+                (entry.int8 != 0 || (entry.extras != 0) == has_extras(problem)) &&
                 entry.head_dim >= score_columns(problem) && entry.value_dim >= g.value_dim &&
                 (entry.qv != 0 || !problem.qv.data);
     if (fits && (!best || bucket(entry) < bucket(*best))) best = &entry;

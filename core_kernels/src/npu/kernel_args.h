@@ -61,6 +61,13 @@ struct AlibiArgs {
   int32_t reserved;
 };
 
+// The scales of an int8 cache: a key or value is code times scale.
+struct ScaleArgs {
+  uint64_t values;       // [Hkv] or [B, Hkv] fp32; 0: the cache is in the dtype of q
+  int64_t batch_stride;  // elements; 0: the same for all sequences
+  int64_t head_stride;
+};
+
 // Dropout: which keys are kept follows from numbers (problem/dropout_bits.h). Only kernels with
 // extras have it.
 struct DropoutArgs {
@@ -130,6 +137,7 @@ struct ForwardArgs {
   SinkArgs sink;
   AlibiArgs alibi;
   DropoutArgs dropout;
+  ScaleArgs k_scale, v_scale;  // only int8 kernels take them, and need both
   SplitArgs splits;
   uint64_t workspace;  // bytes: workspace_bytes_per_core(...) times cores
   uint64_t status;     // status region, zeroed; 0: not wanted
@@ -152,9 +160,9 @@ struct ForwardArgs {
 static_assert(std::is_trivially_copyable_v<ForwardArgs>);
 static_assert(sizeof(TensorArg) == 32 && sizeof(PageArgs) == 32 && sizeof(LengthArgs) == 24);
 static_assert(sizeof(CacheArgs) == 40 && sizeof(SinkArgs) == 24 && sizeof(AlibiArgs) == 32 &&
-              sizeof(DropoutArgs) == 64 && sizeof(SplitArgs) == 88);
+              sizeof(DropoutArgs) == 64 && sizeof(ScaleArgs) == 24 && sizeof(SplitArgs) == 88);
 static_assert(sizeof(ForwardArgs) ==
-              6 * 32 + 2 * 24 + 32 + 40 + 24 + 32 + 64 + 88 + 2 * 8 + 14 * 4);
+              6 * 32 + 2 * 24 + 32 + 40 + 24 + 32 + 64 + 2 * 24 + 88 + 2 * 8 + 14 * 4);
 static_assert(sizeof(ForwardArgs) % sizeof(uint64_t) == 0);
 
 // Tables of rotary position embedding, in the dtype of q.
@@ -181,7 +189,8 @@ struct AppendArgs {
   PageArgs pages;
   CacheArgs cache;
   RotaryArgs rotary;
-  uint64_t status;  // as in ForwardArgs
+  ScaleArgs k_scale, v_scale;  // given: the cache is in int8
+  uint64_t status;             // as in ForwardArgs
   int32_t batch;
   int32_t q_heads;
   int32_t kv_heads;
@@ -192,7 +201,7 @@ struct AppendArgs {
 
 static_assert(std::is_trivially_copyable_v<AppendArgs>);
 static_assert(sizeof(RotaryArgs) == 56);
-static_assert(sizeof(AppendArgs) == 6 * 32 + 2 * 24 + 32 + 40 + 56 + 8 + 6 * 4);
+static_assert(sizeof(AppendArgs) == 6 * 32 + 2 * 24 + 32 + 40 + 56 + 2 * 24 + 8 + 6 * 4);
 static_assert(sizeof(AppendArgs) % sizeof(uint64_t) == 0);
 
 inline constexpr int32_t kMaxCombinedDim = 512;

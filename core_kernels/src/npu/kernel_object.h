@@ -9,7 +9,7 @@
 namespace fa::npu {
 
 // Raised whenever a struct of this file changes.
-inline constexpr uint32_t kKernelObjectAbi = 6;
+inline constexpr uint32_t kKernelObjectAbi = 7;
 
 enum class KernelRole : int32_t { kForward, kCombine, kAppend };
 
@@ -21,6 +21,7 @@ struct KernelEntry {
   int32_t value_dim;      // the largest it takes
   int32_t qv;             // non-zero: an mla kernel, which takes one
   int32_t extras;         // non-zero: rare work on the scores is compiled in
+  int32_t int8;           // non-zero: it takes an int8 cache, and no other
   int32_t max_task_rows;  // rows (query, head) of a task
   KernelRole role;
   int64_t workspace_per_core;  // bytes

@@ -14,10 +14,6 @@ std::string is_fp8(const Problem& p) {
   return p.q_dtype == DType::kFloat8E4M3 ? dtype_name(p.q_dtype) : "";
 }
 
-std::string int8_cache(const Problem& p) {
-  return p.k.dtype == DType::kInt8 ? dtype_name(p.k.dtype) : "";
-}
-
 std::string wrong_dtype(const Problem& p) {
   bool half = p.q_dtype == DType::kFloat16 || p.q_dtype == DType::kBFloat16;
   return half ? "" : dtype_name(p.q_dtype);
@@ -39,6 +35,13 @@ std::string wide_qv(const Problem& p) {
   return concat("value dim ", g.value_dim, " with head dim ", g.head_dim);
 }
 
+std::string wide_int8(const Problem& p) {
+  return p.k.dtype == DType::kInt8 && wide(p) ? concat("int8 and ", dims(p)) : "";
+}
+std::string int8_qv(const Problem& p) {
+  return p.k.dtype == DType::kInt8 && p.qv.data ? "a value with an int8 cache" : "";
+}
+
 std::string many_pages(const Problem& p) {
   constexpr int64_t kMost = std::numeric_limits<int32_t>::max();
   const PagedLayout& pages = p.paged;
@@ -57,8 +60,9 @@ struct Refusal {
 constexpr Refusal kRefusals[] = {
     {"q", is_fp8, "float16 and bfloat16 (the chip has no 8-bit floating point)"},
     {"q", wrong_dtype, "float16 and bfloat16"},
-    {"k", int8_cache, "the dtype of q"},
     {"qv", wide_qv, "dims up to 576 together, each rounded up to a multiple of 16"},
+    {"qv", int8_qv, "caches in the dtype of q"},
+    {"k", wide_int8, "1 to 256 for keys and for values of an int8 cache"},
     {"page_table", many_pages, "pages that 32 bits can number"},
     {"alibi_slopes", wide_alibi, "1 to 256 for keys and for values"},
     {"dropout_p", wide_dropout, "1 to 256 for keys and for values"},

@@ -26,7 +26,7 @@ START = re.compile(r"\b(\w+)\s*<<\s*<([^;>]*)>>\s*>\s*\(")
 ARCH = "--npu-arch=dav-2201"
 NO_INFERENCE = "--cce-auto-infer-kernel-type=false"
 WITH_VALUE = ("-x", "-o", "-c", "-MT", "-MF")
-FLAGS = {"-std=c++17", "-O2", "-fPIC", "-MD", ARCH, NO_INFERENCE}
+FLAGS = {"-std=c++17", "-O2", "-fPIC", "-MD", "-DCATLASS_ARCH=2201", ARCH, NO_INFERENCE}
 
 
 def refuse(reason: str) -> NoReturn:

@@ -8,6 +8,8 @@
 #include "npu/kernels/buffers/append_layout.h"
 #include "npu/kernels/entry.h"
 #include "npu/kernels/flags.h"
+#include "npu/kernels/head_scales.h"
+#include "npu/kernels/quantiser.h"
 #include "npu/kernels/rotator.h"
 #include "npu/kernels/row_copy.h"
 #include "npu/kernels/sequence.h"
@@ -33,7 +35,10 @@ class Append {
         queries_(args.q_lengths, args.status, kWrongQueries),
         cached_(args.kv_lengths, args.status, kWrongKeys),
         new_tokens_(args.cache, status_),
-        rotator_(args.rotary, ub_) {
+        rotator_(args.rotary, ub_),
+        quantiser_(ub_),
+        k_scales_(args.k_scale),
+        v_scales_(args.v_scale) {
     k_new_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(args.k_new.address));
     v_new_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(args.v_new.address));
     k_.SetGlobalBuffer(reinterpret_cast<__gm__ T*>(args.k.address));
@@ -43,6 +48,12 @@ class Append {
     table_.SetGlobalBuffer(reinterpret_cast<__gm__ int32_t*>(args.pages.table));
     rows_.SetGlobalBuffer(reinterpret_cast<__gm__ int32_t*>(args.cache.batch_idx));
     positions_.SetGlobalBuffer(reinterpret_cast<__gm__ int32_t*>(args.rotary.first_positions));
+    k_codes_.SetGlobalBuffer(reinterpret_cast<__gm__ int8_t*>(args.k.address));
+    v_codes_.SetGlobalBuffer(reinterpret_cast<__gm__ int8_t*>(args.v.address));
+    if (k_scales_.given()) {  // rows of codes are longer than what comes in: it shall be numbers
+      AscendC::Duplicate(ub_.rows, T(0), AppendLayout::kRowElements);
+      AscendC::PipeBarrier<PIPE_ALL>();
+    }
     set_event<Event::MTE3_MTE2>(AppendEvent::kRows);
   }
 
@@ -92,10 +103,17 @@ class Append {
       row = table_.GetValue(static_cast<uint64_t>(row * args_.pages.table_stride + index));
       if (!holds(WrongValue::kPage, batch, row, args_.pages.page_count)) return;
     }
-    move(k_, k_new_, between(args_.k_new, batch, token, args_.k, row, place, args_.head_dim),
-         args_.rotary.dim > 0, batch, position);
-    move(v_, v_new_, between(args_.v_new, batch, token, args_.v, row, place, args_.value_dim),
-         false, batch, 0);
+    const bool rotate = args_.rotary.dim > 0;
+    const TokenMove keys = between(args_.k_new, batch, token, args_.k, row, place, args_.head_dim);
+    const TokenMove values =
+        between(args_.v_new, batch, token, args_.v, row, place, args_.value_dim);
+    if (k_scales_.given()) {
+      move(k_codes_, k_new_, keys, rotate, batch, position, k_scales_);
+      move(v_codes_, v_new_, values, false, batch, 0, v_scales_);
+    } else {
+      move(k_, k_new_, keys, rotate, batch, position, k_scales_);
+      move(v_, v_new_, values, false, batch, 0, v_scales_);
+    }
   }
 
   __aicore__ inline bool holds(WrongValue what, int32_t batch, int64_t value, int32_t end) const {
@@ -126,13 +144,17 @@ class Append {
         args_.q_heads,
         args_.head_dim};
     move(q_rotated_, q_, heads, true, batch,
-         args_.rotary.same_q_position != 0 ? position : position + query);
+         args_.rotary.same_q_position != 0 ? position : position + query, k_scales_);
   }
 
-  __aicore__ inline void move(const AscendC::GlobalTensor<T>& to,
+  // `scales`: of the cache, if E is int8_t.
+  template <typename E>
+  __aicore__ inline void move(const AscendC::GlobalTensor<E>& to,
                               const AscendC::GlobalTensor<T>& from, const TokenMove& token,
-                              bool rotate, int32_t batch, int32_t position) {
-    const int32_t pitch = round_up(token.columns, Arch::kFractal);
+                              bool rotate, int32_t batch, int32_t position,
+                              const HeadScales& scales) {
+    constexpr bool kCodes = std::is_same_v<E, int8_t>;
+    const int32_t pitch = round_up(token.columns, kCodes ? Arch::kBlockBytes : Arch::kFractal);
     const int32_t step = lesser(AppendLayout::kMaxHeads, AppendLayout::kRowElements / pitch);
     const int32_t at = rotate ? status_.checked(WrongValue::kRotaryPosition, batch, position,
                                                 args_.rotary.positions - 1)
@@ -143,18 +165,28 @@ class Append {
       if (rotate) rotator_.load(at);
       load_rows(ub_.rows, from[token.from + static_cast<uint64_t>(head * token.from_stride)],
                 {heads, token.columns, token.from_stride, pitch});
-      if (rotate) {
+      if (rotate || kCodes) {
         set_event<Event::MTE2_V>(AppendEvent::kRows);
         wait_event<Event::MTE2_V>(AppendEvent::kRows);
-        rotator_.turn(heads, pitch);
+        if (rotate) rotator_.turn(heads, pitch);
+        if constexpr (kCodes) {
+          if (rotate) vector_barrier();
+          quantiser_.run(scales, batch, head, heads, pitch);
+        }
         set_event<Event::V_MTE3>(AppendEvent::kRows);
         wait_event<Event::V_MTE3>(AppendEvent::kRows);
       } else {
         set_event<Event::MTE2_MTE3>(AppendEvent::kRows);
         wait_event<Event::MTE2_MTE3>(AppendEvent::kRows);
       }
-      store_rows(to[token.to + static_cast<uint64_t>(head * token.to_stride)], ub_.rows,
-                 {heads, token.columns, token.to_stride, pitch});
+      const AscendC::GlobalTensor<E> target =
+          to[token.to + static_cast<uint64_t>(head * token.to_stride)];
+      const RowCopy rows{heads, token.columns, token.to_stride, pitch};
+      if constexpr (kCodes) {
+        store_rows(target, ub_.codes, rows);
+      } else {
+        store_rows(target, ub_.rows, rows);
+      }
       set_event<Event::MTE3_MTE2>(AppendEvent::kRows);
     }
   }
@@ -165,6 +197,9 @@ class Append {
   NewTokens new_tokens_;
   AppendBuffers<T> ub_;
   Rotator<T> rotator_;
+  Quantiser<T> quantiser_;
+  HeadScales k_scales_, v_scales_;
+  AscendC::GlobalTensor<int8_t> k_codes_, v_codes_;
   AscendC::GlobalTensor<T> k_new_, v_new_, k_, v_, q_, q_rotated_;
   AscendC::GlobalTensor<int32_t> table_, rows_, positions_;
 };

@@ -26,7 +26,8 @@ enum class CubeEvent : int8_t { kOperandsRead = 0 };
 // MTE2 -> V "filled"; back "free", for scores by way of MTE3, which stores what takes their place.
 enum class UbInEvent : int8_t { kScores = 0, kPartial = 2 };
 // V -> MTE3 "filled" and back "free".
-enum class UbOutEvent : int8_t { kProbs = 0, kOut = 2, kLse = 3 };
+// kStack: MTE3 -> V "free", of the places of scores while stacks are cast.
+enum class UbOutEvent : int8_t { kProbs = 0, kOut = 2, kLse = 3, kStack = 4 };
 // S -> V "filled" and back "free".
 enum class ScalarEvent : int8_t { kLimits = 0, kSinks = 2, kFamilies = 3 };
 
@@ -37,7 +38,13 @@ enum class CombineEvent : int8_t { kPartial = 0, kLse = 2, kOut = 3 };
 enum class AppendEvent : int8_t { kRows = 0, kTables = 1 };
 
 // Each is set once per unit of work, and at most kUnitsInFlight are pending.
-enum class CrossFlag : uint16_t { kScoresDone = 0, kProbsDone = 1, kPartialDone = 2 };
+// kStackDone: keys and values of an int8 cache are cast.
+enum class CrossFlag : uint16_t {
+  kScoresDone = 0,
+  kProbsDone = 1,
+  kPartialDone = 2,
+  kStackDone = 3
+};
 
 template <typename Event>
 __aicore__ inline int8_t id_of(Event event, int32_t slot = 0) {

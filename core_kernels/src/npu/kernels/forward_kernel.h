@@ -44,9 +44,9 @@ __aicore__ inline void forward(const ForwardArgs& args) {
 
 }  // namespace fa::npu
 
-#define FA_FORWARD_KERNEL(name, T, head_dim, value_dim, extras)                         \
+#define FA_FORWARD_KERNEL(name, T, head_dim, value_dim, extras, int8)                   \
   extern "C" __global__ __mix__(1, 2) __aicore__ void name(fa::npu::ForwardArgs args) { \
-    using Config = fa::npu::KernelConfig<T, head_dim, value_dim, extras>;               \
+    using Config = fa::npu::KernelConfig<T, head_dim, value_dim, extras, int8>;         \
     fa::npu::forward<Config, fa::npu::CubeRoleOf<Config>>(args);                        \
   }                                                                                     \
   FA_REGISTER_KERNEL(name, kMix, ForwardArgs)

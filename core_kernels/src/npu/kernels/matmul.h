@@ -2,9 +2,18 @@
 
 // L1 to L0 to the cube to GM: products that are summed over as many steps of k as it takes. Between
 // cube and store each block of L0C has a unit flag, so that the store follows the last step
-// closely, and the first step of the next product in turn follows the store.
+// closely, and the first step of the next product in turn follows the store. Loads to L0 and
+// products are the tile components of CATLASS.
 
 #include "kernel_operator.h"
+
+// After kernel_operator.h, which they take for granted.
+#include "catlass/arch/arch.hpp"
+#include "catlass/gemm/gemm_type.hpp"
+#include "catlass/gemm/tile/copy_l1_to_l0a.hpp"
+#include "catlass/gemm/tile/copy_l1_to_l0b.hpp"
+#include "catlass/gemm/tile/tile_mmad.hpp"
+#include "catlass/layout/layout.hpp"
 #include "npu/kernels/buffers/l0_layout.h"
 #include "npu/kernels/flags.h"
 
@@ -58,54 +67,38 @@ class Matmul {
     wait_event<Event::M_MTE1>(L0Event::kOperands, operand_slot_);
   }
 
-  // A, m x k, from columns of `pitch` rows in L1: a band of 16 rows at a time.
+  // A, m x k, from columns of `pitch` rows in L1.
   __aicore__ inline void load_left(const AscendC::LocalTensor<T>& from, ProductShape shape,
                                    int32_t pitch) {
-    const int32_t bands = blocks(shape.m), along_k = blocks(shape.k);
-    AscendC::LoadData2DParams params;
-    params.repeatTimes = static_cast<uint8_t>(along_k);
-    params.srcStride = static_cast<uint16_t>(blocks(pitch));
-    for (int32_t band = 0; band < bands; ++band) {
-      params.startIndex = static_cast<uint16_t>(band);
-      AscendC::LoadData(left_[operand_slot_][fractals(band * along_k)], from, params);
-    }
+    LoadLeft()(left_[operand_slot_], from, zZ::MakeLayout<T>(size(shape.m), size(shape.k)),
+               zN::MakeLayout<T>(size(pitch), size(shape.k)));
   }
 
   // B, k x n, of which L1 holds rows of n (keys): its fractals lie as L0B wants them.
   __aicore__ inline void load_right_by_rows(const AscendC::LocalTensor<T>& from,
                                             ProductShape shape) {
-    AscendC::LoadData2DParams params;
-    params.repeatTimes = static_cast<uint8_t>(blocks(shape.k) * blocks(shape.n));
-    params.srcStride = 1;
-    AscendC::LoadData(right_[operand_slot_], from, params);
+    const nZ layout = nZ::MakeLayout<T>(size(shape.k), size(shape.n));
+    LoadRightByRows()(right_[operand_slot_], from, layout, layout);
   }
 
   // The same where L1 holds the rows in parts: `count` of them from n = `first` on.
   __aicore__ inline void load_right_part(const AscendC::LocalTensor<T>& from, ProductShape shape,
                                          int32_t first, int32_t count) {
-    const int32_t along_k = blocks(shape.k), along_n = blocks(shape.n);
-    AscendC::LoadData2DParams params;
-    params.repeatTimes = static_cast<uint8_t>(blocks(count));
-    params.srcStride = 1;
-    for (int32_t band = 0; band < along_k; ++band) {
-      params.startIndex = static_cast<uint16_t>(band * blocks(count));
-      const int32_t at = band * along_n + blocks(first);
-      AscendC::LoadData(right_[operand_slot_][fractals(at)], from, params);
+    const int32_t part_rows = round_up(count, Arch::kFractal);
+    const int32_t all_rows = round_up(shape.n, Arch::kFractal);
+    const nZ band = nZ::MakeLayout<T>(Arch::kFractal, size(count));
+    for (int32_t k = 0; k < shape.k; k += Arch::kFractal) {
+      LoadRightByRows()(right_[operand_slot_][size(k * all_rows + first * Arch::kFractal)],
+                        from[size(k * part_rows)], band, band);
     }
   }
 
   // B, k x n, of which L1 holds rows of k (values): each fractal is transposed.
   __aicore__ inline void load_right_by_columns(const AscendC::LocalTensor<T>& from,
                                                ProductShape shape) {
-    const int32_t along_k = blocks(shape.k), along_n = blocks(shape.n);
-    AscendC::LoadData2DParams params;
-    params.repeatTimes = static_cast<uint8_t>(along_n);
-    params.srcStride = static_cast<uint16_t>(along_k);
-    params.ifTranspose = true;
-    for (int32_t band = 0; band < along_k; ++band) {
-      params.startIndex = static_cast<uint16_t>(band);
-      AscendC::LoadData(right_[operand_slot_][fractals(band * along_n)], from, params);
-    }
+    LoadRightByColumns()(right_[operand_slot_], from,
+                         nZ::MakeLayout<T>(size(shape.k), size(shape.n)),
+                         zN::MakeLayout<T>(size(shape.k), size(shape.n)));
   }
 
   // C = A B for the first step, C += A B for the others. Rows of A beyond m hold anything; they are
@@ -113,17 +106,9 @@ class Matmul {
   __aicore__ inline void multiply(Accumulator to, ProductShape shape, Step step) {
     set_event<Event::MTE1_M>(L0Event::kOperands, operand_slot_);
     wait_event<Event::MTE1_M>(L0Event::kOperands, operand_slot_);
-    AscendC::MmadParams params;
-    params.m = static_cast<uint16_t>(round_up(shape.m, Arch::kFractal));
-    params.n = static_cast<uint16_t>(round_up(shape.n, Arch::kFractal));
-    params.k = static_cast<uint16_t>(shape.k);
-    params.cmatrixInitVal = step.first;
-    params.unitFlag = step.last ? kUnitFlagTurn : kUnitFlagCheck;
-    // Few fractals of C: the next step would read sums that are still on their way (page "Mmad").
-    constexpr int32_t kFractalsInFlight = 10;
-    const bool few = blocks(shape.m) * blocks(shape.n) < kFractalsInFlight;
-    if (few && !step.first) AscendC::PipeBarrier<PIPE_M>();
-    AscendC::Mmad(result_[place(to)], left_[operand_slot_], right_[operand_slot_], params);
+    Product()(result_[place(to)], left_[operand_slot_], right_[operand_slot_],
+              size(round_up(shape.m, Arch::kFractal)), size(round_up(shape.n, Arch::kFractal)),
+              size(shape.k), step.first, step.last ? kUnitFlagTurn : kUnitFlagCheck);
     set_event<Event::M_MTE1>(L0Event::kOperands, operand_slot_);
     operand_slot_ = 1 - operand_slot_;
   }
@@ -151,6 +136,17 @@ class Matmul {
   }
 
  private:
+  using Chip = Catlass::Arch::AtlasA2;
+  using zN = Catlass::layout::zN;
+  using nZ = Catlass::layout::nZ;
+  using zZ = Catlass::layout::zZ;
+  template <typename Order>
+  using InL1 = Catlass::Gemm::GemmType<T, Order, AscendC::TPosition::A1>;
+  using LoadLeft = Catlass::Gemm::Tile::CopyL1ToL0A<Chip, InL1<zN>>;
+  using LoadRightByRows = Catlass::Gemm::Tile::CopyL1ToL0B<Chip, InL1<nZ>>;
+  using LoadRightByColumns = Catlass::Gemm::Tile::CopyL1ToL0B<Chip, InL1<zN>>;
+  using Product = Catlass::Gemm::Tile::TileMmad<Chip, InL1<zN>, InL1<nZ>, void>;
+
   static constexpr uint8_t kUnitFlagCheck = 2;  // wait for the other side
   static constexpr uint8_t kUnitFlagTurn = 3;   // and hand over to it
 
@@ -168,11 +164,8 @@ class Matmul {
 
   __aicore__ static inline int32_t place(Accumulator which) { return static_cast<int32_t>(which); }
 
-  __aicore__ static inline int32_t blocks(int32_t elements) {
-    return (elements + Arch::kFractal - 1) / Arch::kFractal;
-  }
-  __aicore__ static inline uint32_t fractals(int32_t count) {
-    return static_cast<uint32_t>(count * Arch::kFractalElements);
+  __aicore__ static inline uint32_t size(int32_t elements) {
+    return static_cast<uint32_t>(elements);
   }
 
   AscendC::LocalTensor<T> left_[Layout::kSlots], right_[Layout::kSlots];

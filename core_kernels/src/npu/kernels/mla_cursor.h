@@ -57,9 +57,9 @@ class PieceCursor {
   __aicore__ inline int32_t pass() const { return stage_ / 2; }
   __aicore__ inline bool opens_pass() const { return piece_ == 0; }
   __aicore__ inline int32_t value_piece() const { return turn().pieces.begin + piece_; }
-  __aicore__ inline bool opens_task() const {
-    return turn().scores->opens_task && piece_ == 0 &&
-           turn().share(stage_).begin == turn().tiles.begin;
+  // With this piece the keys of a unit begin.
+  __aicore__ inline bool opens_unit() const {
+    return piece_ == 0 && turn().share(stage_).begin == turn().tiles.begin;
   }
 
   __aicore__ inline KeyPiece key_piece() const {

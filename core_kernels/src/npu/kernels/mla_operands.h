@@ -110,15 +110,23 @@ class MlaOperands {
   // The second half of a tile's keys may be empty.
   __aicore__ inline void load_keys(int32_t slot) {
     const Unit& unit = *cursor_.turn().scores;
-    if (cursor_.opens_task()) load_queries(unit.task);
+    if (cursor_.opens_unit()) {
+      if constexpr (Config::kInt8) wait_cross(CrossFlag::kStackDone);
+      if (unit.opens_task) load_queries(unit.task);
+    }
     const KeyPiece piece = cursor_.key_piece();
     const int32_t count = lesser(piece.most_keys(), unit.tile_keys(piece.tile) - piece.first_key());
     wait_event<Event::MTE1_MTE2>(MlaEvent::kPieces, slot);
     if (count <= 0) return;
-    const TokenLoader<T>& loader = piece.block.of_values ? values_ : keys_;
-    loader.load(l1_pieces_[slot], unit.task,
-                unit.first_key + piece.tile * kTile + piece.first_key(), count,
-                {piece.block.first, piece.block.count});
+    const int32_t first = piece.tile * kTile + piece.first_key();
+    const Columns columns{piece.block.first, piece.block.count};
+    if constexpr (Config::kInt8) {
+      load_stack_rows(l1_pieces_[slot], workspace_.keys[unit.stack_slot()], first, count,
+                      columns_.key_dim, columns);
+    } else {
+      const TokenLoader<T>& loader = piece.block.of_values ? values_ : keys_;
+      loader.load(l1_pieces_[slot], unit.task, unit.first_key + first, count, columns);
+    }
   }
 
   __aicore__ inline void load_queries(const Task& task) {
@@ -137,9 +145,14 @@ class MlaOperands {
     }
     const int32_t column = cursor_.pass() * Layout::kPieceColumns;
     wait_event<Event::MTE1_MTE2>(MlaEvent::kPieces, slot);
-    values_.load(l1_pieces_[slot], unit.task, unit.first_key + ahead,
-                 lesser(Layout::kPieceKeys, unit.keys - ahead),
-                 {column, lesser(Layout::kPieceColumns, columns_.value_dim - column)});
+    const int32_t count = lesser(Layout::kPieceKeys, unit.keys - ahead);
+    const Columns columns{column, lesser(Layout::kPieceColumns, columns_.value_dim - column)};
+    if constexpr (Config::kInt8) {
+      load_stack_rows(l1_pieces_[slot], workspace_.values[unit.stack_slot()], ahead, count,
+                      columns_.value_dim, columns);
+    } else {
+      values_.load(l1_pieces_[slot], unit.task, unit.first_key + ahead, count, columns);
+    }
   }
 
   __aicore__ inline void load_probs(const Unit& unit, int32_t group, bool opens_unit) {

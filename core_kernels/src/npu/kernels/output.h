@@ -8,6 +8,7 @@
 #include "npu/kernels/alibi.h"
 #include "npu/kernels/buffers/ub_buffers.h"
 #include "npu/kernels/flags.h"
+#include "npu/kernels/head_scales.h"
 #include "npu/kernels/row_store.h"
 #include "npu/kernels/schedule.h"
 #include "npu/kernels/sink.h"
@@ -33,6 +34,7 @@ class Output {
         pitch_(round_up(args.value_dim, Arch::kFractal)),
         empty_lse_(split_ ? kMinusInfinity : args.empty_lse),
         kept_(args.dropout.kept),
+        scales_(args.v_scale),
         ub_(ub) {
     for (int32_t slot = 0; slot < Layout::kSlots && !kShared; ++slot) {
       set_event<Event::V_MTE2>(UbInEvent::kPartial, slot);
@@ -117,15 +119,17 @@ class Output {
     scale_rows(ub_.row_max[0], rows);
   }
 
-  // out /= sum, and what dropout takes away is made up for. A row that sees a key has a sum of at
-  // least exp(0) = 1, any other one 0.
-  __aicore__ inline void divide(int32_t task_slot, Rows rows) {
+  // out /= sum, what dropout takes away is made up for, and codes become values. A row that sees a
+  // key has a sum of at least exp(0) = 1, any other one 0.
+  __aicore__ inline void divide(const Task& task, int32_t task_slot, Rows rows) {
     AscendC::Maxs(ub_.row_sum, ub_.sum[task_slot], 1.0f, Layout::kRows);
     vector_barrier();
     spread_rows(ub_.spread, ub_.row_sum, rows.padded());
     vector_barrier();
     if constexpr (Config::kExtras) {
-      AscendC::Muls(ub_.spread, ub_.spread, kept_, rows.padded() * Arch::kBlockLanes);
+      float share = kept_;
+      if constexpr (Config::kInt8) share /= scales_.at(task.batch, task.heads.kv_head);
+      AscendC::Muls(ub_.spread, ub_.spread, share, rows.padded() * Arch::kBlockLanes);
       vector_barrier();
     }
     for (int32_t column = 0; column < pitch_; column += Arch::kVectorLanes) {
@@ -238,6 +242,7 @@ class Output {
   int32_t pitch_;
   float empty_lse_;
   float kept_;  // by dropout; 1 without it
+  HeadScales scales_;
   UbBuffers<Config>& ub_;
   int32_t slot_ = 0;
 };

@@ -126,8 +126,14 @@ class OutputProducts {
   __aicore__ inline void load_values(const AscendC::LocalTensor<T>& to, const Unit& unit,
                                      TileRange tiles) {
     for (int32_t tile = tiles.begin; tile < tiles.end; ++tile) {
-      values_.load(to[value_at(tile - tiles.begin)], unit.task, unit.first_key + tile * kTile,
-                   unit.tile_keys(tile), {0, value_dim_});
+      const AscendC::LocalTensor<T> place = to[value_at(tile - tiles.begin)];
+      if constexpr (Config::kInt8) {
+        load_stack_rows(place, workspace_.values[unit.stack_slot()], tile * kTile,
+                        unit.tile_keys(tile), value_dim_, {0, value_dim_});
+      } else {
+        values_.load(place, unit.task, unit.first_key + tile * kTile, unit.tile_keys(tile),
+                     {0, value_dim_});
+      }
     }
   }
   __aicore__ static inline uint32_t value_at(int32_t tile) {

@@ -37,6 +37,7 @@ struct Unit {
   bool closes_task = false;
 
   __aicore__ inline int32_t slot() const { return number % kUnitsInFlight; }
+  __aicore__ inline int32_t stack_slot() const { return number % kStackSlots; }
   __aicore__ inline int32_t task_slot() const { return task.number % kUnitsInFlight; }
   __aicore__ inline int32_t tiles() const { return (keys + kTile - 1) / kTile; }
   __aicore__ inline int32_t tile_keys(int32_t tile) const {

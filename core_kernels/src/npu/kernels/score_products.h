@@ -73,8 +73,14 @@ class ScoreProducts {
   __aicore__ inline void load_keys() {
     wait_event<Event::MTE1_MTE2>(L1Event::kKeys, key_slot_);
     if (unit_->opens_task && tile_ == 0) load_queries();
-    keys_.load(l1_keys_[key_slot_], unit_->task, unit_->first_key + tile_ * kTile,
-               unit_->tile_keys(tile_), {0, head_dim_});
+    if constexpr (Config::kInt8) {
+      if (tile_ == 0) wait_cross(CrossFlag::kStackDone);
+      load_stack_rows(l1_keys_[key_slot_], workspace_.keys[unit_->stack_slot()], tile_ * kTile,
+                      unit_->tile_keys(tile_), head_dim_, {0, head_dim_});
+    } else {
+      keys_.load(l1_keys_[key_slot_], unit_->task, unit_->first_key + tile_ * kTile,
+                 unit_->tile_keys(tile_), {0, head_dim_});
+    }
     set_event<Event::MTE2_MTE1>(L1Event::kKeys, key_slot_);
     wait_event<Event::MTE2_MTE1>(L1Event::kKeys, key_slot_);
   }

@@ -44,6 +44,15 @@ class OnlineSoftmax {
     vector_barrier();
   }
 
+  // Another positive factor on the scores of a task: of the keys of an int8 cache.
+  __aicore__ inline void set_scale(float scale) {
+    scale_.scale = scale;
+    if (scale_early_) return;
+    late_scale_ = scale;
+    AscendC::Duplicate(ub_.factors, late_scale_, Arch::kVectorLanes);
+    vector_barrier();
+  }
+
   // Where the maxima of the task before are those of this one.
   __aicore__ inline void open_with_maxima(int32_t task_slot) {
     const int32_t before = (task_slot + kUnitsInFlight - 1) % kUnitsInFlight;

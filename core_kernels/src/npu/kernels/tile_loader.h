@@ -5,6 +5,7 @@
 
 #include "kernel_operator.h"
 #include "npu/kernel_args.h"
+#include "npu/kernels/row_copy.h"
 #include "npu/kernels/schedule.h"
 #include "npu/kernels/status.h"
 #include "problem/page_map.h"
@@ -102,6 +103,17 @@ __aicore__ inline void copy_rows(const AscendC::LocalTensor<T>& to,
   }
 }
 
+// Keys or values of an int8 cache, which the vector cores have cast: rows of a unit's stack, `dim`
+// columns each.
+template <typename T>
+__aicore__ inline void load_stack_rows(const AscendC::LocalTensor<T>& to,
+                                       const AscendC::GlobalTensor<T>& stack, int32_t first,
+                                       int32_t count, int32_t dim, Columns columns) {
+  const int32_t pitch = stack_pitch(dim);
+  copy_rows(to, stack[static_cast<uint64_t>(first * pitch + columns.first)], count, pitch,
+            columns.count, {round_up(count, Arch::kFractal), 1});
+}
+
 // The rows of a task: queries with their packed heads beside each other.
 template <typename T>
 class QueryLoader {
@@ -165,12 +177,32 @@ class TokenLoader {
   __aicore__ inline void load(const AscendC::LocalTensor<T>& to, const Task& task, int32_t token,
                               int32_t count, Columns columns) const {
     const L1Rows place{round_up(count, Arch::kFractal), 1};
-    const int64_t head = task.heads.kv_head * arg_.head_stride + columns.first;
+    for_runs(task, token, count, columns.first, [&](int32_t done, int64_t at, int32_t rows) {
+      copy_rows(to[static_cast<uint32_t>(done * Arch::kFractal)], gm_[static_cast<uint64_t>(at)],
+                rows, arg_.seq_stride, columns.count, place);
+    });
+  }
+
+  // To UB, `pitch` elements from row to row, zeros behind the columns.
+  __aicore__ inline void load_rows_to_ub(const AscendC::LocalTensor<T>& to, const Task& task,
+                                         int32_t token, int32_t count, int32_t columns,
+                                         int32_t pitch) const {
+    for_runs(task, token, count, 0, [&](int32_t done, int64_t at, int32_t rows) {
+      load_rows(to[static_cast<uint32_t>(done * pitch)], gm_[static_cast<uint64_t>(at)],
+                {rows, columns, arg_.seq_stride, pitch});
+    });
+  }
+
+ private:
+  // copy(rows before, place in GM, rows) for each stretch of tokens that lie in one page.
+  template <typename Copy>
+  __aicore__ inline void for_runs(const Task& task, int32_t token, int32_t count, int32_t column,
+                                  const Copy& copy) const {
+    const int64_t head = task.heads.kv_head * arg_.head_stride + column;
     if (pages_.table == 0) {
       const int64_t row = task.kv.row * arg_.batch_stride +
                           (static_cast<int64_t>(task.kv.first) + token) * arg_.seq_stride;
-      return copy_rows(to, gm_[static_cast<uint64_t>(row + head)], count, arg_.seq_stride,
-                       columns.count, place);
+      return copy(0, row + head, count);
     }
     const uint64_t table_row = static_cast<uint64_t>(task.kv.row * pages_.table_stride);
     const BasicPageMap<PageRow> map{{table_[table_row], pages_.page_count, task.batch, status_},
@@ -178,14 +210,11 @@ class TokenLoader {
     for (int32_t done = 0; done < count;) {
       const PageRun run = map.run(static_cast<int64_t>(task.kv.first) + token + done, count - done);
       const int64_t row = run.page * arg_.batch_stride + run.slot * arg_.seq_stride;
-      copy_rows(to[static_cast<uint32_t>(done * Arch::kFractal)],
-                gm_[static_cast<uint64_t>(row + head)], static_cast<int32_t>(run.count),
-                arg_.seq_stride, columns.count, place);
+      copy(done, row + head, static_cast<int32_t>(run.count));
       done += static_cast<int32_t>(run.count);
     }
   }
 
- private:
   TensorArg arg_;
   PageArgs pages_;
   StatusLine status_;

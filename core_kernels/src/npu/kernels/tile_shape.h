@@ -30,10 +30,19 @@ struct Stack {
   static constexpr int32_t kKeys = kTiles * kTile;
 };
 
+// Units whose keys and values of an int8 cache are in the workspace, cast for the cube: those in
+// flight, and the one that comes next.
+inline constexpr int32_t kStackSlots = kUnitsInFlight + 1;
+
 __aicore__ constexpr int32_t round_up(int32_t value, int32_t unit) {
   return (value + unit - 1) / unit * unit;
 }
 __aicore__ constexpr int32_t lesser(int32_t a, int32_t b) { return a < b ? a : b; }
 __aicore__ constexpr int32_t greater(int32_t a, int32_t b) { return a > b ? a : b; }
+
+// Elements from row to row of such a stack: whole blocks of codes.
+__aicore__ constexpr int32_t stack_pitch(int32_t columns) {
+  return round_up(columns, Arch::kBlockBytes);
+}
 
 }  // namespace fa::npu

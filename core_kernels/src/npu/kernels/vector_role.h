@@ -12,6 +12,7 @@
 #include "npu/kernels/mask.h"
 #include "npu/kernels/output.h"
 #include "npu/kernels/softmax.h"
+#include "npu/kernels/stack_caster.h"
 #include "npu/kernels/vector.h"
 
 namespace fa::npu {
@@ -33,6 +34,9 @@ class VectorRole {
         dropout_(args, ub_),
         dropout_probs_(args, ub_),
         output_(args, ub_),
+        scale_(args.scale),
+        scales_(args.k_scale),
+        caster_(args, static_cast<int32_t>(half), workspace_, ub_),
         half_(static_cast<int32_t>(half)) {
     for (int32_t slot = 0; slot < Layout::kSlots; ++slot) {
       set_event<Event::MTE3_MTE2>(UbInEvent::kScores, slot);
@@ -42,6 +46,7 @@ class VectorRole {
   }
 
   __aicore__ inline void turn(const Turn& turn) {
+    if constexpr (Config::kInt8) cast_ahead(turn);
     if (turn.begins != nullptr) begin(*turn.begins);
     if (turn.ends != nullptr) end(*turn.ends);
   }
@@ -62,6 +67,14 @@ class VectorRole {
   }
 
  private:
+  // Keys and values of the unit after this one, and before the first one its own.
+  __aicore__ inline void cast_ahead(const Turn& turn) {
+    if (turn.begins != nullptr && turn.begins->number == 0) {
+      score_slot_ = caster_.cast(*turn.begins, score_slot_);
+    }
+    if (turn.begins_next != nullptr) score_slot_ = caster_.cast(*turn.begins_next, score_slot_);
+  }
+
   // Probabilities of a unit.
   __aicore__ inline void begin(const Unit& unit) {
     const Rows own = own_rows(unit.task);
@@ -82,6 +95,9 @@ class VectorRole {
 
   __aicore__ inline void open(const Unit& unit, Rows own) {
     softmax_.open_task(unit.task_slot());
+    if constexpr (Config::kInt8) {
+      softmax_.set_scale(scale_ * scales_.at(unit.task.batch, unit.task.heads.kv_head));
+    }
     if constexpr (Config::kExtras) {
       if (unit.task.again) softmax_.open_with_maxima(unit.task_slot());
       if (unit.task.again && own.count != 0) dropout_probs_.clear(unit.task, own);
@@ -159,7 +175,7 @@ class VectorRole {
 
   __aicore__ inline void finish(const Unit& unit, Rows own) {
     output_.add_sinks(unit.task, unit.task_slot(), own);
-    output_.divide(unit.task_slot(), own);
+    output_.divide(unit.task, unit.task_slot(), own);
     output_.store(unit.task, own);
     output_.store_lse(unit.task, unit.task_slot(), own);
   }
@@ -172,6 +188,9 @@ class VectorRole {
   DropoutMask<Config> dropout_;
   DropoutProbs<Config> dropout_probs_;
   Output<Config> output_;
+  float scale_;
+  HeadScales scales_;  // of keys
+  StackCaster<Config> caster_;
   int32_t half_;
   int32_t score_slot_ = 0;
 };

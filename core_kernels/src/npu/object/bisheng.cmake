@@ -6,10 +6,11 @@ fa_find_cann()
 if(FA_CANN_PROBLEM)
   message(FATAL_ERROR "FA_NPU_TOOLCHAIN=bisheng: ${FA_CANN_PROBLEM}")
 endif()
+fa_need_catlass()
 message(STATUS "NPU kernels: CANN ${FA_CANN_VERSION}, ${FA_BISHENG}")
 
 # `-x asc` compiles a source for the host and for the device, where kernels and their launches are.
-set(device -x asc --npu-arch=dav-2201)
+set(device -x asc --npu-arch=dav-2201 -DCATLASS_ARCH=2201 -I${CATLASS_INCLUDE})
 if(FA_CANN_VERSION VERSION_GREATER_EQUAL 9)
   # Kernels name the cores they run on.
   list(APPEND device --cce-auto-infer-kernel-type=false)

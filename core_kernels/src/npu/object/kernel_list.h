@@ -4,24 +4,32 @@
 // FA_VECTOR_KERNEL of ../kernels. What an entry needs, and how it is started, is made from these
 // lines.
 
-// X(name, element, head dim, value dim, extras)
-#define FA_FORWARD_KERNELS(X)                                    \
-  X(fa_forward_fp16_d64, half, 64, 64, false)                    \
-  X(fa_forward_fp16_d128, half, 128, 128, false)                 \
-  X(fa_forward_fp16_d192v128, half, 192, 128, false)             \
-  X(fa_forward_fp16_d256, half, 256, 256, false)                 \
-  X(fa_forward_bf16_d64, bfloat16_t, 64, 64, false)              \
-  X(fa_forward_bf16_d128, bfloat16_t, 128, 128, false)           \
-  X(fa_forward_bf16_d192v128, bfloat16_t, 192, 128, false)       \
-  X(fa_forward_bf16_d256, bfloat16_t, 256, 256, false)           \
-  X(fa_forward_fp16_d64_extras, half, 64, 64, true)              \
-  X(fa_forward_fp16_d128_extras, half, 128, 128, true)           \
-  X(fa_forward_fp16_d192v128_extras, half, 192, 128, true)       \
-  X(fa_forward_fp16_d256_extras, half, 256, 256, true)           \
-  X(fa_forward_bf16_d64_extras, bfloat16_t, 64, 64, true)        \
-  X(fa_forward_bf16_d128_extras, bfloat16_t, 128, 128, true)     \
-  X(fa_forward_bf16_d192v128_extras, bfloat16_t, 192, 128, true) \
-  X(fa_forward_bf16_d256_extras, bfloat16_t, 256, 256, true)
+// X(name, element, head dim, value dim, extras, int8)
+#define FA_FORWARD_KERNELS(X)                                           \
+  X(fa_forward_fp16_d64, half, 64, 64, false, false)                    \
+  X(fa_forward_fp16_d128, half, 128, 128, false, false)                 \
+  X(fa_forward_fp16_d192v128, half, 192, 128, false, false)             \
+  X(fa_forward_fp16_d256, half, 256, 256, false, false)                 \
+  X(fa_forward_bf16_d64, bfloat16_t, 64, 64, false, false)              \
+  X(fa_forward_bf16_d128, bfloat16_t, 128, 128, false, false)           \
+  X(fa_forward_bf16_d192v128, bfloat16_t, 192, 128, false, false)       \
+  X(fa_forward_bf16_d256, bfloat16_t, 256, 256, false, false)           \
+  X(fa_forward_fp16_d64_extras, half, 64, 64, true, false)              \
+  X(fa_forward_fp16_d128_extras, half, 128, 128, true, false)           \
+  X(fa_forward_fp16_d192v128_extras, half, 192, 128, true, false)       \
+  X(fa_forward_fp16_d256_extras, half, 256, 256, true, false)           \
+  X(fa_forward_bf16_d64_extras, bfloat16_t, 64, 64, true, false)        \
+  X(fa_forward_bf16_d128_extras, bfloat16_t, 128, 128, true, false)     \
+  X(fa_forward_bf16_d192v128_extras, bfloat16_t, 192, 128, true, false) \
+  X(fa_forward_bf16_d256_extras, bfloat16_t, 256, 256, true, false)     \
+  X(fa_forward_fp16_d64_int8, half, 64, 64, true, true)                 \
+  X(fa_forward_fp16_d128_int8, half, 128, 128, true, true)              \
+  X(fa_forward_fp16_d192v128_int8, half, 192, 128, true, true)          \
+  X(fa_forward_fp16_d256_int8, half, 256, 256, true, true)              \
+  X(fa_forward_bf16_d64_int8, bfloat16_t, 64, 64, true, true)           \
+  X(fa_forward_bf16_d128_int8, bfloat16_t, 128, 128, true, true)        \
+  X(fa_forward_bf16_d192v128_int8, bfloat16_t, 192, 128, true, true)    \
+  X(fa_forward_bf16_d256_int8, bfloat16_t, 256, 256, true, true)
 
 // X(name, element)
 #define FA_MLA_KERNELS(X)      \

@@ -31,6 +31,7 @@ constexpr KernelEntry forward_entry(const char* name) {
           Config::kValueDim,
           0,
           Config::kExtras ? 1 : 0,
+          Config::kInt8 ? 1 : 0,
           TaskRows<Config>::kCube,
           KernelRole::kForward,
           Workspace<Config>::kBytesPerCore};
@@ -45,11 +46,11 @@ constexpr KernelEntry mla_entry(const char* name) {
 
 template <typename T>
 constexpr KernelEntry vector_entry(const char* name, KernelRole role) {
-  return {name, static_cast<int32_t>(ElementType<T>::kDType), 0, 0, 0, 0, 0, role, 0};
+  return {name, static_cast<int32_t>(ElementType<T>::kDType), 0, 0, 0, 0, 0, 0, role, 0};
 }
 
-#define FA_FORWARD_ENTRY(name, T, head_dim, value_dim, extras) \
-  forward_entry<KernelConfig<T, head_dim, value_dim, extras>>(#name),
+#define FA_FORWARD_ENTRY(name, T, head_dim, value_dim, extras, int8) \
+  forward_entry<KernelConfig<T, head_dim, value_dim, extras, int8>>(#name),
 #define FA_MLA_ENTRY(name, T) mla_entry<T>(#name),
 #define FA_VECTOR_ENTRY(name, T, role) vector_entry<T>(#name, KernelRole::role),
 

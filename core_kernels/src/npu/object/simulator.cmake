@@ -1,9 +1,6 @@
 # The kernel object for the toolchain `simulator`: a folder of libraries that find each other. Both
 # passes of the kernels define the same symbols, so each pass is a library of its own.
-set(CATLASS_INCLUDE "" CACHE PATH "CATLASS's include folder, see third_party/catlass.py")
-if(NOT EXISTS ${CATLASS_INCLUDE}/catlass/catlass.hpp)
-  message(FATAL_ERROR "CATLASS_INCLUDE (${CATLASS_INCLUDE}) holds no catlass/catlass.hpp")
-endif()
+fa_need_catlass()
 set(FA_BUILD_KEY "local" CACHE STRING "Names this build: processes with several share nothing")
 
 set(ASCSIM_PYTHON OFF)

@@ -40,6 +40,7 @@ struct AppendBuffers {
     place_in_ub(rows, Layout::kRows, Layout::kRowElements);
     place_in_ub(wide, Layout::kWide, Layout::kRowElements);
     place_in_ub(partner, Layout::kPartner, Layout::kRowElements);
+    place_in_ub(codes, Layout::kPartner, Layout::kRowElements);
     place_in_ub(cos_row, Layout::kCosRow, Layout::kMaxDim);
     place_in_ub(sin_row, Layout::kSinRow, Layout::kMaxDim);
     place_in_ub(cos_half, Layout::kCosHalf, Layout::kMaxDim);
@@ -53,6 +54,7 @@ struct AppendBuffers {
 
   AscendC::LocalTensor<T> rows;               // [heads, pitch], as they come and go
   AscendC::LocalTensor<float> wide, partner;  // in fp32; each element's partner in its pair
+  AscendC::LocalTensor<int8_t> codes;         // [heads, pitch], in place of partner
   AscendC::LocalTensor<T> cos_row, sin_row;   // of a position, one per pair
   AscendC::LocalTensor<float> cos_half, sin_half;
   AscendC::LocalTensor<float> cos, sin;                // one per element, sin with its sign

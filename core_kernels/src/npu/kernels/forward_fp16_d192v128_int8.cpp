@@ -1,0 +1,3 @@
+#include "npu/kernels/forward_kernel.h"
+
+FA_FORWARD_KERNEL(fa_forward_fp16_d192v128_int8, half, 192, 128, true, true);
