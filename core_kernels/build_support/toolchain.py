@@ -112,5 +112,6 @@ def catlass_include() -> Path:
 
 
 def _chosen_catlass() -> Path | None:
-    include = Path(os.environ.get("CATLASS_DIR", "")) / "include"
-    return include if (include / "catlass" / "catlass.hpp").exists() else None
+    chosen = os.environ.get("CATLASS_DIR")
+    include = Path(chosen, "include") if chosen else None
+    return include if include and (include / "catlass" / "catlass.hpp").exists() else None

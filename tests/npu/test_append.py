@@ -10,16 +10,14 @@ import numpy as np
 import pytest
 
 from npu.append_case import Case, build, run
+from npu.checked import run_clean
 from npu.generated import lengths_of
 
 
 def check(sim: ModuleType, case: Case, auto_barriers: bool) -> None:
     print(case)
     problem = build(case)
-    options = sim.Options()
-    options.auto_barriers = auto_barriers
-    result = run(sim, problem, options)
-    assert result.reports == [], "\n".join(result.reports)
+    run_clean(sim, run, problem, auto_barriers)
     for got, want in zip(problem.outputs, problem.expected, strict=True):
         assert np.array_equal(got.view(np.uint16), want.view(np.uint16))
 

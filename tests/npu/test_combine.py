@@ -7,16 +7,14 @@ from types import ModuleType
 
 import pytest
 
+from npu.checked import run_clean
 from npu.combine_case import Case, assert_right, build, run
 
 
 def check(sim: ModuleType, case: Case, auto_barriers: bool) -> None:
     print(case)
     problem = build(case)
-    options = sim.Options()
-    options.auto_barriers = auto_barriers
-    result = run(sim, problem, options)
-    assert result.reports == [], "\n".join(result.reports)
+    run_clean(sim, run, problem, auto_barriers)
     assert_right(problem)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from npu import generated
+from npu.checked import run_clean
 from npu.forward_case import Case, build, run, run_combine
 from npu.oracle import disagreements
 
@@ -16,13 +17,9 @@ from npu.oracle import disagreements
 def check(sim: ModuleType, case: Case, auto_barriers: bool) -> None:
     print(case)
     problem = build(case)
-    options = sim.Options()
-    options.auto_barriers = auto_barriers
-    result = run(sim, problem, options)
-    assert result.reports == [], "\n".join(result.reports)
+    run_clean(sim, run, problem, auto_barriers)
     if problem.combine is not None:
-        result = run_combine(sim, problem, options)
-        assert result.reports == [], "\n".join(result.reports)
+        run_clean(sim, run_combine, problem, auto_barriers)
     if not case.bad_pages:
         assert disagreements(problem) == []
 

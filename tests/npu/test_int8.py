@@ -8,24 +8,14 @@ from types import ModuleType
 import pytest
 
 from npu import generated
-from npu.forward_case import Case, build, run
-from npu.oracle import disagreements
+from npu.forward_case import Case
+from npu.test_forward import check
 
 
 def draw(seed: int) -> Case:
     """A case of another seed than those of the plain kernels."""
     case = generated.draw(10_000 + seed)
     return replace(case, int8=("head", "entry")[seed % 2])
-
-
-def check(sim: ModuleType, case: Case, auto_barriers: bool) -> None:
-    print(case)
-    problem = build(case)
-    options = sim.Options()
-    options.auto_barriers = auto_barriers
-    result = run(sim, problem, options)
-    assert result.reports == [], "\n".join(result.reports)
-    assert case.bad_pages or disagreements(problem) == []
 
 
 def test_generated(sim: ModuleType, seed: int) -> None:

@@ -29,8 +29,9 @@ def test_machines_and_sizes(runs_of: list[Run]) -> None:
     machines = {(run.cores, run.mode) for run in runs_of}
     assert machines == {(cores, mode) for cores in CORES for mode in MODES}
     assert sum(run.case.skv > STACK for run in runs_of) >= len(runs_of) / 20
+    free = [run.case for run in runs_of if not run.case.int8]  # int8 caches end at 256
     for bucket in (range(1, 129), range(129, 257), range(257, 513)):
-        assert sum(max(r.case.d, r.case.value_dim) in bucket for r in runs_of) >= len(runs_of) / 25
+        assert sum(max(case.d, case.value_dim) in bucket for case in free) >= len(free) / 20
 
 
 @pytest.mark.parametrize("half", ["fp16", "bf16"])
