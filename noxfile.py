@@ -28,18 +28,20 @@ from build_support import cmake, sources, toolchain  # noqa: E402
 BUILD = ROOT / "build"
 GROUPS = nox.project.load_toml(ROOT / "pyproject.toml")
 
-# The torch versions that each Python is tested with, the usual one first. More than one: the very
-# same wheel file must pass with each.
-TORCH = {"3.10": ["2.9.0"], "3.11": ["2.13.0", "2.9.0"], "3.12": ["2.9.0"], "3.13": ["2.9.0"]}
+# The torch that each Python is tested with.
+TORCH = {"3.10": "2.9.0", "3.11": "2.13.0", "3.12": "2.9.0", "3.13": "2.9.0"}
+# What the very same wheel files have to pass the smoke tests with, besides.
+SMOKE_TORCH = {"3.10": ["2.5.1", "2.1.0"], "3.11": ["2.9.0"], "3.12": ["2.9.0"], "3.13": ["2.9.0"]}
 # The newest with a build for AArch64 that needs no CUDA and runs under qemu-user.
 TORCH_AARCH64 = "2.9.1"
 WHEELS = {"v2": "flash-attn-npu-v2", "v3": "flash-attn-npu-v3"}
 # Pure Python: markers for clients that look for a distribution by its name.
 COMPAT = "flash-attn-npu-compat"
 IMPORTS = {"v2": "flash_attn", "v3": "flash_attn_interface"}
-# The Python that runs nox, so one that is there. With its usual torch it also runs the tests that
-# are marked `once`.
+# The Python that runs nox, so one that is there. It also runs the tests that are marked `once`.
 MAIN = f"{sys.version_info[0]}.{sys.version_info[1]}"
+# Pythons that are tested in full when no session is named; the others pass the smoke tests.
+USUAL_PYTHONS = tuple(version for version in TORCH if version in {"3.10", "3.11", MAIN})
 # Releases of torch_npu that both wheels are tested with on NPU tensors, over the simulated CANN
 # runtime: with each Python the one of its usual torch, and one of the old ABI of std::string.
 TORCH_NPU = {"3.10": ["2.9.0", "2.5.1.post1"], "3.11": ["2.13.0"]}
@@ -57,8 +59,8 @@ TORCH_NPU_COMPAT = (
     "2.11.0",
     "2.12.0",
 )
-# For tests that compute on one core each: those of the simulator and on it. An argument `-n 0`
-# takes it back, for output (-s) and debuggers.
+# Tests that compute on one core each, or wait for processes that they start. An argument `-n 0` takes
+# it back, for output (-s) and debuggers.
 PARALLEL = ("-n", str(min(4, os.cpu_count() or 1)))
 # What is not asked of one wheel under one torch: other sessions', and the other wheel's.
 _FOLDERS = (
@@ -124,8 +126,8 @@ nox.options.sessions = [
     "sim",
     "npu",
     "torch-npu",
-    *(f"test-{v}" for v in TORCH),
-    "smoke",
+    *(f"test-{v}" for v in USUAL_PYTHONS),
+    *(f"smoke-{v}" for v in SMOKE_TORCH),
 ]
 
 
@@ -152,7 +154,7 @@ def _files(*patterns: str) -> list[str]:
 def _share_torch(session: nox.Session, version: str | None = None) -> None:
     """Gives the session torch and the test requirements from a folder that sessions share."""
     python = _python(session)
-    version = version or TORCH[python][0]
+    version = version or TORCH[python]
     script = ROOT / "tests/packaging/torch_environment.py"
     folder = BUILD / "torch" / f"python{python}-torch{version}"
     complete = folder / f"complete-{sources.digest(script.read_text(), *_group('test'))}"
@@ -265,7 +267,7 @@ def dev(session: nox.Session) -> None:
         session.run(sys.executable, "-m", "venv", ROOT / ".venv", external=True)
     pip = (str(python), "-m", "pip", "install", "--quiet")
     tools = [*_group("native-build"), *cmake.missing_tools()]
-    session.run(*pip, f"torch=={TORCH[MAIN][0]}", *_group("test"), *tools, external=True)
+    session.run(*pip, f"torch=={TORCH[MAIN]}", *_group("test"), *tools, external=True)
     for package in WHEELS.values():
         editable = ("--no-build-isolation", "--no-deps", "-e", f"packages/{package}")
         session.run(*pip, *editable, external=True)
@@ -274,12 +276,12 @@ def dev(session: nox.Session) -> None:
 # ---------------------------------------------------------------- test
 
 
-def _less(python: str, torch: str) -> tuple[str, ...]:
+def _less(python: str) -> tuple[str, ...]:
     """What need not be repeated: tests marked `once`, those of the test support, and most of the
     generated cases."""
-    if python == MAIN and torch == TORCH[python][0]:
+    if python == MAIN:
         return ()
-    return ("-m", "not once", "--ignore=tests/unit", "--cases=600")
+    return ("-m", "not once", "--ignore=tests/unit", "--cases=400")
 
 
 def _device_environment(session: nox.Session, torch_npu: str) -> dict[str, str]:
@@ -308,8 +310,8 @@ def _device_tests(session: nox.Session, torch_npu: str) -> None:
     _pytest(session, *tests, *less, "-m", "not process", env={**env, "TASK_QUEUE_ENABLE": "0"})
 
 
-def _test_session(python: str, torches: list[str], torch_npus: list[str]) -> None:
-    cpu = [(wheel, torch, "") for wheel in WHEELS for torch in torches]
+def _test_session(python: str, torch: str, torch_npus: list[str]) -> None:
+    cpu = [(wheel, torch, "") for wheel in WHEELS]
     npu = [("both", version.split(".post")[0], version) for version in torch_npus]
 
     @nox.session(name=f"test-{python}", python=python, tags=["test"])
@@ -326,21 +328,23 @@ def _test_session(python: str, torches: list[str], torch_npus: list[str]) -> Non
             return
         _share_torch(session, torch)
         _install_wheels(session, wheel)
-        _pytest(session, *SUITES[wheel], *_less(python, torch))
+        _pytest(session, *SUITES[wheel], *PARALLEL, *_less(python))
 
 
-for _python_version, _torch_versions in TORCH.items():
-    _test_session(_python_version, _torch_versions, TORCH_NPU.get(_python_version, []))
+def _smoke_session(python: str, torches: list[str]) -> None:
+    @nox.session(name=f"smoke-{python}", python=python, tags=["smoke"])
+    @nox.parametrize("torch", torches)
+    def smoke(session: nox.Session, torch: str) -> None:
+        """The smoke tests of both wheels under another torch or Python."""
+        _share_torch(session, torch)
+        _install_wheels(session, *WHEELS)
+        _pytest(session, *SUITES["both"], "-m", "smoke")
 
 
-@nox.session(python="3.10")
-@nox.parametrize("torch", ["2.5.1", "2.1.0"])
-@nox.parametrize("wheel", list(WHEELS))
-def smoke(session: nox.Session, wheel: str, torch: str) -> None:
-    """The smoke tests on the same wheel files under old torch versions."""
-    _share_torch(session, torch)
-    _install_wheels(session, wheel)
-    _pytest(session, *SUITES[wheel], "-m", "smoke")
+for _python_version, _torch_version in TORCH.items():
+    _test_session(_python_version, _torch_version, TORCH_NPU.get(_python_version, []))
+for _python_version, _torch_versions in SMOKE_TORCH.items():
+    _smoke_session(_python_version, _torch_versions)
 
 
 @nox.session(python="3.10")
@@ -357,7 +361,7 @@ def packaging(session: nox.Session) -> None:
     _share_torch(session)
     session.install(*_group("packaging"), *_group("catlass"), *cmake.missing_tools())
     session.run("python", "third_party/catlass.py", silent=True)
-    _pytest(session, "tests/packaging")
+    _pytest(session, "tests/packaging", *PARALLEL, "--dist=loadgroup")
 
 
 @nox.session
@@ -464,7 +468,7 @@ def npu(session: nox.Session) -> None:
 def torch_npu(session: nox.Session) -> None:
     """The real torch_npu over the simulated CANN runtime; arguments go to pytest."""
     _share_torch(session)
-    session.install("--no-deps", f"torch_npu=={TORCH[MAIN][0]}", "pyyaml")
+    session.install("--no-deps", f"torch_npu=={TORCH[MAIN]}", "pyyaml")
     session.install(*cmake.missing_tools(), "ninja")
     env = _simulated_cann(session)
     _pytest(session, "tests/cann_runtime", "--confcutdir=tests/cann_runtime", env=env)
@@ -488,7 +492,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check", ".")
     session.run("clang-format", "--dry-run", "-Werror", *_files("*.cpp", "*.h"))
     session.run("python", "-m", "tests.lint.sizes")
-    _pytest(session, "tests/lint", "--confcutdir=tests/lint", "-q")
+    _pytest(session, "tests/lint", "--confcutdir=tests/lint", "-q", *PARALLEL)
 
 
 @nox.session
@@ -524,7 +528,7 @@ def docs(session: nox.Session) -> None:
     _share_torch(session)
     session.install(*_group("demo"))
     _install_wheels(session, *WHEELS)
-    _pytest(session, "tests/docs")
+    _pytest(session, "tests/docs", *PARALLEL)
 
 
 # ---------------------------------------------------------------- run

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -20,6 +21,19 @@ def test_defaults(acl: Acl) -> None:
     with pytest.raises(AclError, match="device 1: there are 1") as error:
         acl.call("aclrtSetDevice", 1)
     assert error.value.code == 107001
+
+
+def test_a_thread_that_set_no_device(acl: Acl) -> None:
+    def ask() -> list[int]:
+        codes = []
+        for entry in ("aclrtGetDevice", "aclrtGetCurrentContext"):
+            with pytest.raises(AclError, match="the thread has set no device") as error:
+                acl.call(entry, ctypes.byref(ctypes.c_void_p()))
+            codes.append(error.value.code)
+        return codes
+
+    with ThreadPoolExecutor(1) as threads:
+        assert threads.submit(ask).result() == [107002, 107002]
 
 
 def test_configuration() -> None:

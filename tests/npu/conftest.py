@@ -15,12 +15,12 @@ BUILD = Path(os.environ.get("ASCSIM_BUILD", ROOT / "build" / "sim"))
 
 # Cases drawn from seeds, by test file.
 USUAL_SEEDS = {
-    "test_forward": 260,
-    "test_mla": 150,
-    "test_dropout": 60,
-    "test_options": 120,
-    "test_append": 80,
-    "test_int8": 60,
+    "test_forward": 150,
+    "test_mla": 90,
+    "test_dropout": 40,
+    "test_options": 70,
+    "test_append": 50,
+    "test_int8": 40,
 }
 OPTION = "--kernel-cases"
 

@@ -28,4 +28,7 @@ def test_semantic_search() -> None:
     found = re.search(pattern, done.stdout)
     assert found is not None
     calls, cycles = map(int, found.groups())
-    assert calls == LAYERS and cycles > 1000 * calls
+    shown = re.search(pattern, (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert shown is not None
+    assert calls == int(shown[1]) == LAYERS
+    assert cycles == pytest.approx(int(shown[2]), rel=0.02), "the README shows another figure"

@@ -33,7 +33,9 @@ def test_a_line_per_launch(
     lines = [line.split() for line in file.read_text().splitlines()]
     assert [line[:2] for line in lines] == [["fa_forward_fp16_d64", "2"]] * 3
     cycles, microseconds = ([float(line[i]) for line in lines] for i in (2, 3))
-    assert cycles[0] == cycles[2] > 1000
+    # Not equal: where torch puts a tensor decides how its rows lie in lines of L2.
+    assert cycles[2] == pytest.approx(cycles[0], rel=0.1)
+    assert cycles[0] > 1000
     assert cycles[1] > 2 * cycles[0]
     for count, time in zip(cycles, microseconds, strict=True):
         assert count / 2000 < time < 100  # below 2 GHz, and the time of a launch

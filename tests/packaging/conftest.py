@@ -22,6 +22,15 @@ from builds import (
 )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keeps tests of one build in one worker, so that it is built once (--dist=loadgroup)."""
+    for item in items:
+        for build in ("simulator", "wheels"):
+            if build in getattr(item, "fixturenames", ()):
+                item.add_marker(pytest.mark.xdist_group(build))
+                break
+
+
 def copy_checkout(target: Path) -> Path:
     """Copies what git would commit, with symlinks."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard",

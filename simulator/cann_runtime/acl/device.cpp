@@ -45,6 +45,11 @@ AclError set_int(const char* entry, int value, int* target) {
   return kSuccess;
 }
 
+// torch_npu takes this as the sign that it has to set a device, and its context, itself.
+AclError no_context(const char* entry) {
+  return fail(kRtContextNull, std::string(entry) + ": the thread has set no device");
+}
+
 }  // namespace
 
 ACL_ENTRY int aclInit(const char* /*config_path*/) {
@@ -56,6 +61,7 @@ ACL_ENTRY int aclFinalize() { return fail(synchronize_device(-1)); }
 
 ACL_ENTRY int aclrtSetDevice(int32_t device) { return set_device(device); }
 ACL_ENTRY int aclrtGetDevice(int32_t* device) {
+  if (!has_device()) return no_context("aclrtGetDevice");
   return set_int("aclrtGetDevice", current_device(), device);
 }
 ACL_ENTRY int aclrtResetDevice(int32_t device) { return fail(synchronize_device(device)); }
@@ -140,6 +146,7 @@ ACL_ENTRY int aclrtCreateContext(Handle* context, int32_t device) {
 ACL_ENTRY int aclrtDestroyContext(Handle /*context*/) { return kSuccess; }
 ACL_ENTRY int aclrtGetCurrentContext(Handle* context) {
   if (context == nullptr) return null_argument("aclrtGetCurrentContext");
+  if (!has_device()) return no_context("aclrtGetCurrentContext");
   *context = context_of(current_device());
   return kSuccess;
 }

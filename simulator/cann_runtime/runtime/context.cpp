@@ -9,12 +9,14 @@ namespace ascsim::cann {
 namespace {
 
 constexpr int kMaxDevices = 16;
-thread_local int t_device = 0;
+constexpr int kNone = -1;
+thread_local int t_device = kNone;
 std::array<char, kMaxDevices> g_contexts;
 
 }  // namespace
 
-int current_device() { return t_device; }
+bool has_device() { return t_device != kNone; }
+int current_device() { return has_device() ? t_device : 0; }
 
 AclError set_device(int device) {
   if (device < 0 || device >= config().devices) {

@@ -9,6 +9,8 @@
 
 namespace ascsim::cann {
 
+// Whether the calling thread chose a device, and which; without a choice device 0 is used.
+bool has_device();
 int current_device();
 AclError set_device(int device);
 // A context is a device: handles differ, contents do not.

@@ -17,6 +17,7 @@ enum Code : AclError {
   kApiNotSupport = 200001,
   kRtParamInvalid = 107000,
   kRtInvalidDeviceId = 107001,
+  kRtContextNull = 107002,
   kRtEventTimestampInvalid = 107006,
   kRtInvalidHandle = 107017,
   kRtStreamUnjoined = 107025,
