@@ -59,8 +59,8 @@ TORCH_NPU_COMPAT = (
     "2.11.0",
     "2.12.0",
 )
-# Tests that compute on one core each, or wait for processes that they start. An argument `-n 0` takes
-# it back, for output (-s) and debuggers.
+# Most tests compute on one core or wait for processes that they start. An argument `-n 0` takes it
+# back, for output (-s) and debuggers.
 PARALLEL = ("-n", str(min(4, os.cpu_count() or 1)))
 # What is not asked of one wheel under one torch: other sessions', and the other wheel's.
 _FOLDERS = (
