@@ -140,7 +140,9 @@ def _trials(cases: Sequence[Any], suite: Any) -> list[Trial]:
 
 
 TRIALS: dict[str, list[Trial]] = {
+    "fa_forward_fp16_d64": _trials(of_bucket(64, 64, 256), forward_case),
     "fa_forward_fp16_d128": _trials(D128, forward_case),
+    "fa_forward_fp16_d192v128": _trials(of_bucket(192, 128, 256), forward_case),
     "fa_forward_fp16_d256": _trials(of_bucket(256, 256, 128), forward_case),
     "fa_combine_fp16": _trials(COMBINE, combine_case),
     "fa_append_fp16": _trials(APPEND, append_case),
