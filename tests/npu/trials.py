@@ -83,6 +83,37 @@ def of_bucket(head_dim: int, value_dim: int, task_rows: int) -> tuple[Case, ...]
     )
 
 
+_LATENT = Case(head_dim=64, value_dim=512, qv=True)
+# As above, of kernels whose cube core works in another order.
+MLA = (
+    replace(_LATENT, q_lengths=(128,) * 5, kv_lengths=(64,) * 5, window=(40, 20), sinks="fp32"),
+    replace(_LATENT, q_lengths=(260,), kv_lengths=(2200,)),
+    replace(
+        _LATENT,
+        q_lengths=(3, 1),
+        kv_lengths=(1300, 700),
+        q_heads=64,
+        packed_heads=64,
+        kv_layout="paged",
+        page_size=48,
+        joined=True,
+        window=(-1, 0),
+        softcap=5.0,
+    ),
+    Case(
+        q_lengths=(130, 20),
+        kv_lengths=(1100, 300),
+        q_layout="packed",
+        kv_layout="packed",
+        window=(300, 20),
+        head_dim=300,
+        value_dim=301,
+        sinks="fp32",
+    ),
+    replace(_LATENT, q_lengths=(40, 3, 70, 0, 9), kv_lengths=(90, 0, 600, 4, 0), window=(-1, 0)),
+    replace(_LATENT, q_lengths=(40, 9), kv_lengths=(1700, 90), splits=3, cores=2),
+)
+
 # The first fills all buffers, as the last of APPEND does.
 COMBINE = (
     combine_case.Case(splits=128, batch=1, tokens=32, heads=1, value_dim=512, cores=1),
@@ -143,6 +174,7 @@ TRIALS: dict[str, list[Trial]] = {
     "fa_forward_fp16_d64": _trials(of_bucket(64, 64, 256), forward_case),
     "fa_forward_fp16_d128": _trials(D128, forward_case),
     "fa_forward_fp16_d192v128": _trials(of_bucket(192, 128, 256), forward_case),
+    "fa_forward_fp16_mla": _trials(MLA, forward_case),
     "fa_forward_fp16_d256": _trials(of_bucket(256, 256, 128), forward_case),
     "fa_combine_fp16": _trials(COMBINE, combine_case),
     "fa_append_fp16": _trials(APPEND, append_case),
