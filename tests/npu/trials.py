@@ -143,6 +143,18 @@ _RARE = (
 )
 EXTRAS = (*(replace(case, dropout=0.3) for case in D128), *_RARE)
 
+# Of kernels that have the extras too, in the dtype that takes more lines to cast to. The last one
+# begins with tasks that there is nothing to cast for.
+INT8 = tuple(
+    replace(case, dtype="bf16", int8=scales)
+    for cases, scales in (
+        (D128, "entry"),
+        ((EXTRAS[0], *_RARE), "head"),
+        ((Case(q_lengths=(5, 5), kv_lengths=(0, 0), head_dim=128, value_dim=128),), "head"),
+    )
+    for case in cases
+)
+
 # The first fills all buffers, as the last of APPEND does.
 COMBINE = (
     combine_case.Case(splits=128, batch=1, tokens=32, heads=1, value_dim=512, cores=1),
@@ -206,6 +218,7 @@ TRIALS: dict[str, list[Trial]] = {
     "fa_forward_fp16_d256": _trials(of_bucket(256, 256, 128), forward_case),
     "fa_forward_fp16_mla": _trials(MLA, forward_case),
     "fa_forward_fp16_d128_extras": _trials(EXTRAS, forward_case),
+    "fa_forward_bf16_d128_int8": _trials(INT8, forward_case),
     "fa_combine_fp16": _trials(COMBINE, combine_case),
     "fa_append_fp16": _trials(APPEND, append_case),
 }
