@@ -143,14 +143,16 @@ _RARE = (
 )
 EXTRAS = (*(replace(case, dropout=0.3) for case in D128), *_RARE)
 
-# Of kernels that have the extras too, in the dtype that takes more lines to cast to. The last one
-# begins with tasks that there is nothing to cast for.
+# Of kernels that have the extras too, in the dtype that takes more lines to cast to. The last two
+# begin with tasks that there is nothing to cast for, and have a core of odd number that casts keys
+# of a task with few rows while another one ends.
 INT8 = tuple(
     replace(case, dtype="bf16", int8=scales)
     for cases, scales in (
         (D128, "entry"),
         ((EXTRAS[0], *_RARE), "head"),
         ((Case(q_lengths=(5, 5), kv_lengths=(0, 0), head_dim=128, value_dim=128),), "head"),
+        ((replace(D128[4], kv_lengths=(1300, 1024), cores=2),), "head"),
     )
     for case in cases
 )
@@ -219,6 +221,7 @@ TRIALS: dict[str, list[Trial]] = {
     "fa_forward_fp16_mla": _trials(MLA, forward_case),
     "fa_forward_fp16_d128_extras": _trials(EXTRAS, forward_case),
     "fa_forward_bf16_d128_int8": _trials(INT8, forward_case),
+    "fa_forward_bf16_d256_int8": _trials(of_bucket(256, 256, 128, INT8), forward_case),
     "fa_combine_fp16": _trials(COMBINE, combine_case),
     "fa_append_fp16": _trials(APPEND, append_case),
 }
