@@ -117,7 +117,8 @@ MLA = (
     replace(_LATENT, q_lengths=(40, 9), kv_lengths=(1700, 90), splits=3, cores=2),
 )
 
-# What only kernels with extras have; the third has all but dropout, as others are with it.
+# What only kernels with extras have; the third without dropout, whose flags and barriers order more
+# than its own work.
 _RARE = (
     replace(_FULL, q_lengths=(256,) * 3, kv_lengths=(128,) * 3, dropout=0.3, probs=True),
     replace(_FULL, q_lengths=(300,), kv_lengths=(1300,), dropout=0.3, probs=True),
