@@ -1,7 +1,7 @@
 """Which kernels are run with defects, and in which cases: small ones that use all of their code.
 
-Of kernels from the same source one dtype is run, since no line depends on it but for a cast that
-the combine kernel for fp32 leaves out.
+Of kernels from the same source one dtype is run, since no line depends on it but for casts that the
+combine kernel for fp32 and int8 kernels for fp16 leave out.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from npu.mutants import Trial
 
 _FULL = Case(head_dim=128, value_dim=128, task_rows=256)
 # Tasks of all rows in chunks of as many as there can be, both sides of a window, sinks; tasks
-# without keys; splits; packed sequences, odd dims and a window; pages and packed heads; causal,
-# ragged, GQA and softcap; several tasks of several units.
+# without keys; splits; packed sequences, odd dims and a window; pages, packed heads, a negative
+# scale; causal, ragged, GQA and softcap; several tasks of several units.
 D128 = (
     replace(_FULL, q_lengths=(256,) * 5, kv_lengths=(128,) * 5, window=(60, 30), sinks="fp32"),
     Case(
@@ -53,6 +53,7 @@ D128 = (
         kv_lengths=(1300, 700),
         kv_layout="paged",
         page_size=48,
+        scale=-0.05,
         q_heads=4,
         kv_heads=2,
         packed_heads=2,
@@ -70,7 +71,9 @@ D128 = (
 )
 
 
-def of_bucket(head_dim: int, value_dim: int, task_rows: int) -> tuple[Case, ...]:
+def of_bucket(
+    head_dim: int, value_dim: int, task_rows: int, cases: Sequence[Case] = D128
+) -> tuple[Case, ...]:
     """The cases at other head dims; odd ones stay odd."""
     return tuple(
         replace(
@@ -79,9 +82,81 @@ def of_bucket(head_dim: int, value_dim: int, task_rows: int) -> tuple[Case, ...]
             value_dim=value_dim - (128 - case.value_dim),
             task_rows=min(case.task_rows, task_rows),
         )
-        for case in D128
+        for case in cases
     )
 
+
+_LATENT = Case(head_dim=64, value_dim=512, qv=True)
+# As above, of kernels whose cube core works in another order.
+MLA = (
+    replace(_LATENT, q_lengths=(128,) * 5, kv_lengths=(64,) * 5, window=(40, 20), sinks="fp32"),
+    replace(_LATENT, q_lengths=(260,), kv_lengths=(2200,), scale=-0.05),
+    replace(
+        _LATENT,
+        q_lengths=(3, 1),
+        kv_lengths=(1300, 700),
+        q_heads=64,
+        packed_heads=64,
+        kv_layout="paged",
+        page_size=48,
+        joined=True,
+        window=(-1, 0),
+        softcap=5.0,
+    ),
+    Case(
+        q_lengths=(130, 20),
+        kv_lengths=(1100, 300),
+        q_layout="packed",
+        kv_layout="packed",
+        window=(300, 20),
+        head_dim=300,
+        value_dim=301,
+        sinks="fp32",
+    ),
+    replace(_LATENT, q_lengths=(40, 3, 70, 0, 9), kv_lengths=(90, 0, 600, 4, 0), window=(-1, 0)),
+    replace(_LATENT, q_lengths=(40, 9), kv_lengths=(1700, 90), splits=3, cores=2),
+)
+
+# What only kernels with extras have; the third without dropout, whose flags and barriers order more
+# than its own work.
+_RARE = (
+    replace(_FULL, q_lengths=(256,) * 3, kv_lengths=(128,) * 3, dropout=0.3, probs=True),
+    replace(_FULL, q_lengths=(300,), kv_lengths=(1300,), dropout=0.3, probs=True),
+    replace(
+        _FULL,
+        q_lengths=(140, 40),
+        kv_lengths=(1300, 90),
+        window=(-1, 0),
+        q_heads=2,
+        alibi="columns",
+    ),
+    Case(
+        q_lengths=(40, 3, 7, 0, 9),
+        kv_lengths=(90, 0, 1600, 4, 0),
+        q_layout="packed",
+        kv_layout="packed",
+        head_dim=128,
+        value_dim=128,
+        dropout=0.5,
+        probs=True,
+        alibi="heads",
+    ),
+)
+EXTRAS = (*(replace(case, dropout=0.3) for case in D128), *_RARE)
+
+# Of kernels that have the extras too, in the dtype that takes more lines to cast to. The last two
+# begin with tasks that there is nothing to cast for, and have a core of odd number that casts keys
+# of a task with few rows while another one ends.
+INT8 = tuple(
+    replace(case, dtype="bf16", int8=scales)
+    for cases, scales in (
+        (D128, "entry"),
+        ((EXTRAS[0], *_RARE), "head"),
+        ((Case(q_lengths=(5, 5), kv_lengths=(0, 0), head_dim=128, value_dim=128),), "head"),
+        ((replace(D128[4], kv_lengths=(1300, 1024), cores=2),), "head"),
+    )
+    for case in cases
+)
 
 # The first fills all buffers, as the last of APPEND does.
 COMBINE = (
@@ -140,8 +215,14 @@ def _trials(cases: Sequence[Any], suite: Any) -> list[Trial]:
 
 
 TRIALS: dict[str, list[Trial]] = {
+    "fa_forward_fp16_d64": _trials(of_bucket(64, 64, 256), forward_case),
     "fa_forward_fp16_d128": _trials(D128, forward_case),
+    "fa_forward_fp16_d192v128": _trials(of_bucket(192, 128, 256), forward_case),
     "fa_forward_fp16_d256": _trials(of_bucket(256, 256, 128), forward_case),
+    "fa_forward_fp16_mla": _trials(MLA, forward_case),
+    "fa_forward_fp16_d128_extras": _trials(EXTRAS, forward_case),
+    "fa_forward_bf16_d128_int8": _trials(INT8, forward_case),
+    "fa_forward_bf16_d256_int8": _trials(of_bucket(256, 256, 128, INT8), forward_case),
     "fa_combine_fp16": _trials(COMBINE, combine_case),
     "fa_append_fp16": _trials(APPEND, append_case),
 }
