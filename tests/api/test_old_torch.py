@@ -26,9 +26,6 @@ newer += [(torch.compiler, "is_compiling"), (torch._C, "{hidden}")]
 newer = [(owner, name, getattr(owner, name)) for owner, name in newer if hasattr(owner, name)]
 for owner, name, _ in newer:
     delattr(owner, name)
-exchange = vars(torch.Tensor).get("__dlpack_c_exchange_api__")
-if exchange is not None:
-    del torch.Tensor.__dlpack_c_exchange_api__
 
 import {name} as module
 

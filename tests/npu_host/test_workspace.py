@@ -1,4 +1,4 @@
-"""Work in host memory has no stream, and its workspaces are not shared."""
+"""Workspaces in host memory are not shared."""
 
 from __future__ import annotations
 
@@ -7,11 +7,6 @@ import importlib
 import torch
 
 from fa_testing.backends import MODULES, Wheel
-
-
-def test_host_memory_has_no_stream(wheel: Wheel) -> None:
-    npu = importlib.import_module(f"{MODULES[wheel.api]}._common.npu")
-    assert npu.current_stream(torch.empty(1)) == 0
 
 
 def test_host_memory_is_not_shared(wheel: Wheel) -> None:

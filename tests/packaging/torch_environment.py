@@ -5,8 +5,8 @@
 Where a package index offers only CUDA builds of a torch version, installing it brings 3 GB or more
 of CUDA libraries that no CPU test uses. So torch is installed without its CUDA requirements, and
 the CUDA libraries that it is linked with are replaced by stubs beside it: every function they
-should define exists and returns "no device". torch then imports and works on the CPU. A CPU build
-needs no stubs and gets none. For tests only.
+should define exists and returns "no device", those that give an error's text give one. torch then
+imports and works on the CPU. A CPU build needs no stubs and gets none. For tests only.
 
 FOLDER ends up with torch, its other requirements and the REQUIREMENTs; an environment uses it
 through a .pth file that names it.
@@ -32,6 +32,10 @@ _CUDA_REQUIREMENT = re.compile(r"(nvidia|triton|pytorch-triton|cuda)\b")
 # (the loader stops at an unversioned definition of a symbol asked for with a version).
 _STUB_HOLDER = "libcurand"
 _CUDA_ERROR_NO_DEVICE = 100
+# What torch asks for the text of an error. The profiler does so where an extension, like torch_npu,
+# makes it look for devices.
+_RETURNS_TEXT = re.compile(r"cudaGetError(String|Name)$")
+_STORES_TEXT = re.compile(r"cuptiGetResultString$")  # in its second argument
 
 
 def _pip_install(folder: Path, *arguments: str) -> None:
@@ -71,12 +75,33 @@ def _link(output: Path, source: Path) -> None:
     subprocess.run(command, check=True)
 
 
+def _function(names: Iterable[str], x86: str, arm: str) -> str:
+    """One body with all names as labels."""
+    labels = "".join(f".globl {name}\n.type {name}, %function\n{name}:\n" for name in names)
+    return f"{labels}#ifdef __x86_64__\n{x86}\n#else\n{arm}\n#endif\nret\n"
+
+
 def _assembly(functions: Iterable[str]) -> str:
-    """All functions as labels of one body that returns the error."""
+    """Functions that return the error or, where they are asked for it, its text."""
+    names = set(functions)
+    returns = sorted(filter(_RETURNS_TEXT.match, names))
+    stores = sorted(filter(_STORES_TEXT.match, names))
     value = _CUDA_ERROR_NO_DEVICE
-    bodies = f"#ifdef __x86_64__\nmovl ${value}, %eax\n#else\nmov w0, #{value}\n#endif\nret\n"
-    labels = "".join(f".globl {f}\n.type {f}, %function\n{f}:\n" for f in functions)
-    return f'.text\n{labels}{bodies}.section .note.GNU-stack,"",%progbits\n'
+    x86, arm = f"movl ${value}, %eax", f"mov w0, #{value}"
+    x86_text = "leaq fa_text(%rip), %rax"
+    arm_text = "adrp x8, fa_text\nadd x8, x8, :lo12:fa_text"
+    return "\n".join(
+        [
+            ".text",
+            _function(sorted(names - {*returns, *stores}), x86, arm),
+            _function(returns, x86_text, f"{arm_text}\nmov x0, x8"),
+            _function(
+                stores, f"{x86_text}\nmovq %rax, (%rsi)\n{x86}", f"{arm_text}\nstr x8, [x1]\n{arm}"
+            ),
+            '.section .rodata\nfa_text: .asciz "no device"',
+            '.section .note.GNU-stack,"",%progbits\n',
+        ]
+    )
 
 
 def write_cuda_stubs(folder: Path) -> int:

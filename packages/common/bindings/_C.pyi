@@ -1,9 +1,10 @@
 """Native module of both wheels: the shared kernel core behind a torch-free binding.
 
-Tensors are read through their Python attributes (`data_ptr()`, `shape`, `stride()`, `dtype`,
-`is_cpu`); nothing here links libtorch. Every output is allocated by the caller. All arguments are
-positional. Every check happens before anything is written; a failed check raises one of the
-classes given to `set_exceptions`. The GIL is released while kernels run.
+Tensors are read through torch's C functions where the process has them, else through their Python
+attributes (`data_ptr()`, `shape`, `stride()`, `dtype`, `is_cpu`); nothing here links libtorch.
+Every output but those of `attend_plain` is allocated by the caller. All arguments are positional.
+Every check happens before anything is written; a failed check raises one of the classes given to
+`set_exceptions`. The GIL is released while kernels run.
 
 Shapes: B batch, Sq/Skv tokens per sequence, Tq/Tk packed tokens, Hq/Hkv heads, D head dim,
 Dv value dim. The last dim of q, k, v, qv, out, dout, k_new, v_new must have stride 1, all other
@@ -27,11 +28,41 @@ def set_exceptions(
 
 def set_npu_hooks(
     workspace: Callable[[Tensor, int], Tensor],  # nbytes on the device of a tensor, uint8
-    current_stream: Callable[[Tensor], int],  # handle of its device's current stream
+    stream_query: Callable[[], Callable[[int], tuple[int, int, int]]],  # asked once, see npu.py
+    stream_handle: Callable[[int], int],  # handle of a device's current stream; asked once for each
     clear_status: Callable[[Tensor, int], None],  # zeroes the first bytes of a workspace
     read_status: Callable[[Tensor, int], bytes],  # the same bytes after the call has ended
 ) -> None:
     """Registers what calls of the NPU back end need from torch."""
+
+def set_torch_state(
+    wants_grad: Callable[[], bool],  # whether gradients are recorded
+    is_ready: Callable[[], bool],  # whether calls with NPU tensors need no more looking at
+    watchers: Sequence[Callable[[], object]],  # anything true: operators are watched or changed
+) -> None:
+    """Registers what `attend_plain` asks before it leaves out the dispatcher."""
+
+def attend_plain(
+    q: object,  # fp16|bf16 [B,Sq,Hq,D]
+    k: object,  # [B,Skv,Hkv,D] or pages
+    v: object,
+    seqused_k: object,  # int32 [B] or None
+    page_table: object,  # int32 [B,n] or None
+    causal: object,
+    softmax_scale: object,
+    num_splits: object,
+    window: object,  # (left, right)
+    softcap: object,
+    api: int,
+    with_lse: object,
+    /,
+) -> object:
+    """Checks, allocates and queues a plain call with NPU tensors, all without Python.
+
+    Returns out or, `with_lse`, (out, lse). None, before anything is written, for every call that is
+    not of the plainest kind: other devices, classes or types, gradients, watched operators, torch
+    without C functions, and whatever the core refuses. Then `forward` is the way, and says why.
+    """
 
 def backends() -> list[tuple[str, str]]:
     """The back ends, best first, each with "" or the reason why it takes no tensors here."""

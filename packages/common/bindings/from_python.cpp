@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "dlpack_exchange.h"
+#include "torch_shim.h"
 
 namespace py = pybind11;
 
@@ -79,7 +79,7 @@ void* data_of(py::handle tensor) {
 
 TensorView view_of(const char* name, py::handle tensor) {
   TensorView view;
-  if (tensor.is_none() || read_through_dlpack(tensor, &view)) return view;
+  if (tensor.is_none() || read_through_shim(tensor, &view)) return view;
   const TorchNames& names = torch_names();
   py::object shape = attribute(tensor, names.shape);
   py::object stride = call_method(tensor, names.stride);

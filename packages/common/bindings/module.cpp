@@ -7,58 +7,41 @@
 #include "fa/version.h"
 #include "from_python.h"
 #include "layers.h"
+#include "npu_call.h"
+#include "plain_call.h"
 #include "status_to_exception.h"
 #include "task_queue.h"
 
 namespace py = pybind11;
 using fa::bindings::check;
 using fa::bindings::data_of;
+using fa::bindings::NpuRoom;
 using fa::bindings::view_of;
 using py::handle;
 
 namespace {
 
-thread_local fa::Plan last_plan;
-
-// What Python does for calls of the NPU back end, see `set_npu_hooks`. Never released: used until
-// the interpreter ends.
-struct NpuHooks {
-  PyObject* workspace = nullptr;
-  PyObject* current_stream = nullptr;
-  PyObject* clear_status = nullptr;
-  PyObject* read_status = nullptr;
-};
-NpuHooks npu_hooks;
-
-void set_npu_hooks(py::object workspace, py::object current_stream, py::object clear_status,
-                   py::object read_status) {
-  npu_hooks = {workspace.release().ptr(), current_stream.release().ptr(),
-               clear_status.release().ptr(), read_status.release().ptr()};
-}
-
-// Workspace and stream of one call; the workspace is alive while the kernels run.
-struct Room {
+// Workspace of one call in host memory.
+struct HostRoom {
   py::object workspace;
   fa::Execution execution;
 
-  Room(const py::object& allocate, const fa::Plan& plan) {
-    if (plan.workspace_bytes > 0) keep(allocate(plan.workspace_bytes));
-  }
-
-  // For the NPU back end; `tensor`: any of the call, for its device.
-  Room(handle tensor, int64_t bytes) {
-    if (bytes > 0) keep(py::handle(npu_hooks.workspace)(tensor, bytes));
-    py::object stream = py::handle(npu_hooks.current_stream)(tensor);
-    execution.stream = PyLong_AsVoidPtr(stream.ptr());
-    if (execution.stream) execution.queue = fa::bindings::task_queue();
-  }
-
- private:
-  void keep(py::object tensor) {
-    execution.workspace = data_of(tensor);
-    workspace = std::move(tensor);
+  HostRoom(const py::object& allocate, const fa::Plan& plan) {
+    if (plan.workspace_bytes == 0) return;
+    workspace = allocate(plan.workspace_bytes);
+    execution.workspace = data_of(workspace);
   }
 };
+
+// The core works without the GIL.
+void run(const fa::ForwardProblem& problem, const fa::Plan& plan, const fa::Execution& execution) {
+  fa::Status status;
+  {
+    py::gil_scoped_release unlocked;
+    status = fa::run_forward(problem, plan, execution);
+  }
+  check(status);
+}
 
 void forward(handle q, handle k, handle v, handle qv, handle out, handle lse, handle probs,
              handle rng_state, handle cu_seqlens_q, handle cu_seqlens_k, handle seqused_q,
@@ -111,23 +94,14 @@ void forward(handle q, handle k, handle v, handle qv, handle out, handle lse, ha
   fa::ForwardProblem problem;
   fa::Plan plan;
   check(fa::prepare_forward(call, &problem, &plan));
-  bool on_npu = plan.cores > 0;
-  Room room = on_npu ? Room(q, plan.workspace_bytes) : Room(allocate, plan);
-  if (plan.status_bytes > 0) {
-    py::handle(npu_hooks.clear_status)(room.workspace, plan.status_bytes);
+  if (plan.cores > 0) {
+    NpuRoom room(q, plan);
+    run(problem, plan, room.execution());
+    room.check_status(plan);
+  } else {
+    run(problem, plan, HostRoom(allocate, plan).execution);
   }
-  fa::Status status;
-  {
-    py::gil_scoped_release unlocked;
-    status = fa::run_forward(problem, plan, room.execution);
-  }
-  check(status);
-  if (plan.status_bytes > 0) {
-    py::handle read(npu_hooks.read_status);
-    std::string words = py::bytes(read(room.workspace, plan.status_bytes));
-    check(fa::device_status(plan, words.data()));
-  }
-  last_plan = plan;
+  fa::bindings::last_plan() = plan;
 }
 
 void backward(handle dout, handle q, handle k, handle v, handle qv, handle out, handle lse,
@@ -169,14 +143,14 @@ void backward(handle dout, handle q, handle k, handle v, handle qv, handle out, 
   fa::BackwardProblem problem;
   fa::Plan plan;
   check(fa::prepare_backward(call, &problem, &plan));
-  Room room(allocate, plan);
+  HostRoom room(allocate, plan);
   fa::Status status;
   {
     py::gil_scoped_release unlocked;
     status = fa::run_backward(problem, plan, room.execution);
   }
   check(status);
-  last_plan = plan;
+  fa::bindings::last_plan() = plan;
 }
 
 void combine(handle out_partial, handle lse_partial, handle out, handle lse, int api, int threads) {
@@ -187,11 +161,11 @@ void combine(handle out_partial, handle lse_partial, handle out, handle lse, int
   call.lse = view_of("lse", lse);
   call.api = static_cast<fa::Api>(api);
   call.threads = threads;
-  Room room(out_partial, 0);
+  NpuRoom room(out_partial, fa::Plan{});
   fa::Status status;
   {
     py::gil_scoped_release unlocked;
-    status = fa::combine(call, room.execution);
+    status = fa::combine(call, room.execution());
   }
   check(status);
 }
@@ -226,6 +200,7 @@ std::vector<int32_t> scheduler_metadata(int64_t batch, int64_t max_seqlen_q, int
 }
 
 py::dict last_plan_as_dict() {
+  const fa::Plan& last_plan = fa::bindings::last_plan();
   py::dict plan;
   plan["backend"] = last_plan.backend;
   plan["isa"] = last_plan.isa;
@@ -247,7 +222,8 @@ PYBIND11_MODULE(_C, m) {
   m.attr("CORE_VERSION") = fa::kCoreVersion;
   m.attr("ABI_VERSION") = fa::kAbiVersion;
   m.def("set_exceptions", &fa::bindings::set_exceptions);
-  m.def("set_npu_hooks", &set_npu_hooks);
+  m.def("set_npu_hooks", &fa::bindings::set_npu_hooks);
+  fa::bindings::define_plain_call(m);
   m.def("backends", &fa::backend_states);
   m.def("npu", &fa::npu_report);
   m.def("task_queue", &fa::bindings::task_queue_state);

@@ -16,7 +16,7 @@ from .autograd import (
     refuse_cache_gradient,
     wants_grad,
 )
-from .direct import undisturbed
+from .direct import is_compiling, undisturbed
 from .errors import InvalidArgument, NotSupported
 from .request import (
     NO_EXTRAS,
@@ -36,8 +36,10 @@ from .request import (
 )
 from .rng import draw_state
 from .schemas import DEFAULT_SPLITS
+from .wheel import API, native
 
 _is_grad_enabled = torch.is_grad_enabled
+_attend_plain = native.attend_plain
 
 _EXTRAS = Extras._fields
 _DENSE_NAMES = ("q", "k", "v")
@@ -72,6 +74,15 @@ def attend_dense(
     return_lse: Any,
 ) -> Any:
     """Attention of padded q, k, v without optional tensors: out, or (out, lse)."""
+    if type(deterministic) is bool and not is_compiling():
+        # fmt: off
+        plain = _attend_plain(
+            q, k, v, None, None, causal, softmax_scale, num_splits, window_size, softcap, API,
+            return_lse,
+        )
+        # fmt: on
+        if plain is not None:
+            return plain
     # The way of most calls: no function is called for arguments of the plain types.
     if causal is not True and causal is not False:
         causal = flag("causal", causal)
@@ -95,6 +106,31 @@ def attend_dense(
     else:
         results = cpu.forward_dense(q, k, v, *options)
     return results if return_lse else results[0]
+
+
+def attend_plain_cache(
+    q: Tensor,
+    k_cache: Tensor,
+    v_cache: Tensor,
+    cache_seqlens: Any,
+    page_table: Any,
+    causal: Any,
+    softmax_scale: Any,
+    num_splits: Any,
+    window_size: Any,
+    softcap: Any,
+    return_lse: Any,
+) -> Any:
+    """The short way of a cache call without further arguments: out, or (out, lse); None where it
+    does not hold, as for all CPU tensors."""
+    if is_compiling():
+        return None
+    # fmt: off
+    return _attend_plain(
+        q, k_cache, v_cache, cache_seqlens, page_table, causal, softmax_scale, num_splits,
+        window_size, softcap, API, return_lse,
+    )
+    # fmt: on
 
 
 def attend(

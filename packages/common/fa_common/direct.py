@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 
 from . import npu
+from .wheel import native
 
 # Torch that has no such function cannot compile these functions either.
-_is_compiling: Callable[[], bool] = getattr(torch.compiler, "is_compiling", lambda: False)
+is_compiling: Callable[[], bool] = getattr(torch.compiler, "is_compiling", lambda: False)
 
 try:
     # None of them has a public name.
@@ -35,7 +36,7 @@ else:
 
     def undisturbed(*tensors: Tensor | None) -> bool:
         """Tells whether a call with these tensors is plain eager work on the CPU or the NPU."""
-        if _is_compiling() or _dispatch_modes() or _transforms() or _tracing() or _profiling():
+        if is_compiling() or _dispatch_modes() or _transforms() or _tracing() or _profiling():
             return False
         for x in tensors:
             if x is not None and (
@@ -46,3 +47,8 @@ else:
             ):
                 return False
         return True
+
+    # The same for `native.attend_plain`, which asks on its own.
+    native.set_torch_state(
+        torch.is_grad_enabled, npu.is_simple, (_dispatch_modes, _transforms, _tracing, _profiling)
+    )

@@ -94,35 +94,22 @@ def operator(name: str) -> Callable[..., Any]:
     return call
 
 
-# Handles by stream id and device. torch_npu's own property gives a handle after its task queue has
-# run empty, which a call must not wait for; streams are never destroyed.
-_handles: dict[tuple[int, int], int] = {}
+def stream_query() -> Callable[[int], tuple[int, int, int]]:
+    """Returns torch_npu's function for the current stream of a device: (id, device, type)."""
+    return _device_functions()[1]
 
 
-def current_stream(tensor: Tensor) -> int:
-    """Handle of the stream that work with `tensor` goes to; 0 in host memory, where it is done at
-    once."""
-    if tensor.is_cpu:
-        return 0
-    stream, device, _ = _device_functions()[1](tensor.get_device())
-    handle = _handles.get((stream, device))
-    if handle is None or not _has_queue():
-        handle = int(_torch_npu().npu.current_stream(device).npu_stream)
-        _handles[stream, device] = handle
-    return handle
-
-
-@functools.cache
-def _has_queue() -> bool:
-    """Whether launches go through torch_npu's task queue; else each waits until it is empty."""
-    return not native.task_queue().startswith("none")
+def stream_handle(device: int) -> int:
+    """Handle of the current stream; known only after torch_npu's task queue has run empty."""
+    return int(_torch_npu().npu.current_stream(device).npu_stream)
 
 
 def workspace(tensor: Tensor, nbytes: int) -> Tensor:
     """Returns `nbytes` bytes on the device of `tensor`.
 
-    They may be dropped when the call returns: torch's allocator gives memory to later work of the
-    same stream, or keeps it for the graph that is being captured.
+    For torch without C functions, and for what Python reads afterwards. They may be dropped when
+    the call returns: torch's allocator gives memory to later work of the same stream, or keeps it
+    for the graph that is being captured.
     """
     return torch.empty(nbytes, dtype=torch.uint8, device=tensor.device)
 
@@ -137,4 +124,4 @@ def read_status(room: Tensor, nbytes: int) -> bytes:
     return bytes(room[:nbytes].cpu().tolist())
 
 
-native.set_npu_hooks(workspace, current_stream, clear_status, read_status)
+native.set_npu_hooks(workspace, stream_query, stream_handle, clear_status, read_status)

@@ -20,7 +20,7 @@ from ._autograd_classes import (
     FlashAttnVarlenQKVPackedFunc,
 )
 from ._common.allocate import STACKED_KV, STACKED_QKV
-from ._common.attention import attend, attend_dense, attend_kvcache
+from ._common.attention import attend, attend_dense, attend_kvcache, attend_plain_cache
 from ._common.errors import InvalidArgument
 from ._common.request import (
     Extras,
@@ -556,6 +556,19 @@ def flash_attn_with_kvcache(
     Source:
       Semantics of flash_attn/flash_attn_interface.py in the original package.
     """
+    no_new = k is None and v is None and rotary_cos is None and rotary_sin is None
+    no_extras = alibi_slopes is None and learnable_sink is None
+    no_scales = k_descale is None and v_descale is None
+    simple = cache_batch_idx is None and cache_leftpad is None and type(rotary_interleaved) is bool
+    if no_new and no_extras and no_scales and simple:
+        # fmt: off
+        result = attend_plain_cache(
+            q, k_cache, v_cache, cache_seqlens, block_table, causal, softmax_scale, num_splits,
+            window_size, softcap, return_softmax_lse,
+        )
+        # fmt: on
+        if result is not None:
+            return result
     lengths = cache_lengths(cache_seqlens, q, None, k_cache)
     interleaved = flag("rotary_interleaved", rotary_interleaved)
     out, lse, _, _ = attend_kvcache(

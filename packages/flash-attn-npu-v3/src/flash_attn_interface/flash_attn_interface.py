@@ -14,7 +14,7 @@ from torch import Tensor
 from . import _low_level as _low_level  # registers torch.ops.flash_attn_3
 from ._common import ops
 from ._common.allocate import JOINED_HEADS, STACKED_QKV
-from ._common.attention import attend, attend_dense, attend_kvcache
+from ._common.attention import attend, attend_dense, attend_kvcache, attend_plain_cache
 from ._common.autograd import refuse_gradient, wants_grad
 from ._common.errors import InvalidArgument
 from ._common.request import (
@@ -452,6 +452,23 @@ def flash_attn_with_kvcache(
     Source:
       Semantics of hopper/flash_attn_interface.py in the original package.
     """
+    # All of them None; the quickest way to say so.
+    # fmt: off
+    no_new = k is v is rotary_cos is rotary_sin is rotary_seqlens is cu_seqlens_k_new is None
+    no_extras = (
+        qv is cache_batch_idx is cache_leftpad is cu_seqlens_q is max_seqlen_q is q_descale
+        is k_descale is v_descale is scheduler_metadata is learnable_sink is None
+    )
+    integers = type(attention_chunk) is type(sm_margin) is int
+    simple = integers and attention_chunk == sm_margin == 0 and type(rotary_interleaved) is bool
+    if no_new and no_extras and simple and pack_gqa is None and return_softmax_lse is False:
+        result = attend_plain_cache(
+            q, k_cache, v_cache, cache_seqlens, page_table, causal, softmax_scale, num_splits,
+            window_size, softcap, False,
+        )
+        if result is not None:
+            return result
+    # fmt: on
     lengths = cache_lengths(cache_seqlens, q, cu_seqlens_q, k_cache)
     max_q = max_seqlen_of("q", max_seqlen_q, cu_seqlens_q)
     interleaved = flag("rotary_interleaved", rotary_interleaved)
