@@ -11,8 +11,9 @@ import torch
 from fa_testing.backends import Wheel
 from npu_host.machine import Machine
 
-# A choice may take this much longer than the best: it is made by a formula, see split_choice.cpp.
-ALLOWED = 1.05
+# A choice may take this much longer than the best: a formula makes it (split_choice.cpp), and where
+# torch puts tensors, in lines of L2, moves predictions by some percent.
+ALLOWED = 1.1
 EXPLICIT = (1, 2, 3, 4, 6, 8)
 
 
