@@ -22,6 +22,7 @@ from builds import (
 )
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keeps tests of one build in one worker, so that it is built once (--dist=loadgroup)."""
     for item in items:
