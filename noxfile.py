@@ -61,7 +61,7 @@ TORCH_NPU_COMPAT = (
 )
 # Most tests compute on one core or wait for processes that they start. An argument `-n 0` takes it
 # back, for output (-s) and debuggers.
-PARALLEL = ("-n", str(min(4, os.cpu_count() or 1)))
+PARALLEL = ("-n", str(min(4, os.cpu_count() or 1)), "--dist=worksteal")
 # What is not asked of one wheel under one torch: other sessions', and the other wheel's.
 _FOLDERS = (
     "cann_runtime",
