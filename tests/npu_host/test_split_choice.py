@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-import torch
 
 from fa_testing.backends import Wheel
+from npu_host.lines import halves_on_a_line
 from npu_host.machine import Machine
 
-# A choice may take this much longer than the best: a formula makes it (split_choice.cpp), and where
-# torch puts tensors, in lines of L2, moves predictions by some percent.
+# A choice may take this much longer than the best: a formula makes it, see split_choice.cpp.
 ALLOWED = 1.1
 EXPLICIT = (1, 2, 3, 4, 6, 8)
 
@@ -44,9 +43,9 @@ def test_the_choice_is_near_the_best(
     wheel = Wheel.load(3)
     machine.use(cores=24)
     monkeypatch.setenv("FLASH_ATTN_NPU_SIM_HAZARDS", "0")
-    q = torch.randn(shape.batch, shape.queries, shape.heads[0], shape.dims[0]).half()
-    k = torch.randn(shape.batch, shape.keys, shape.heads[1], shape.dims[0]).half()
-    v = torch.randn(shape.batch, shape.keys, shape.heads[1], shape.dims[1]).half()
+    q = halves_on_a_line(shape.batch, shape.queries, shape.heads[0], shape.dims[0])
+    k = halves_on_a_line(shape.batch, shape.keys, shape.heads[1], shape.dims[0])
+    v = halves_on_a_line(shape.batch, shape.keys, shape.heads[1], shape.dims[1])
 
     def predicted(splits: int) -> float:
         """Microseconds of all launches of a call; `splits`: 0 lets the host choose."""
