@@ -22,16 +22,6 @@ from builds import (
 )
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keeps tests of one build in one worker, so that it is built once (--dist=loadgroup)."""
-    for item in items:
-        for build in ("simulator", "wheels"):
-            if build in getattr(item, "fixturenames", ()):
-                item.add_marker(pytest.mark.xdist_group(build))
-                break
-
-
 def copy_checkout(target: Path) -> Path:
     """Copies what git would commit, with symlinks."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard",
