@@ -177,10 +177,11 @@ def _wheel(session: nox.Session, which: str, *options: str) -> Path:
         trees.append(toolchain.catlass_include())
     hashes = (sources.file_hashes(tree, all_files=True) for tree in trees)
     stamp = sources.digest(cmake.configuration(), *hashes)
-    folder = BUILD / "wheels" / f"python{_python(session)}" / f"{which}-{stamp}"
+    kind = BUILD / "wheels" / f"python{_python(session)}-{toolchain.selected()}"
+    folder = kind / f"{which}-{stamp}"
     if not folder.exists():
         session.log(f"building the {which} wheel")
-        for old in folder.parent.glob(f"{which}-*"):
+        for old in kind.glob(f"{which}-*"):
             shutil.rmtree(old)
         unfinished = folder.with_name(f"unfinished-{folder.name}")
         command = ("python", "-m", "pip", "wheel", "--quiet", "--no-deps", *options)
