@@ -7,9 +7,8 @@ from typing import NamedTuple
 
 import pytest
 
-from fa_testing.backends import Wheel
 from npu_host.lines import halves_on_a_line
-from npu_host.machine import Machine
+from npu_host.machine import Machine, wheels
 
 # A choice may take this much longer than the best: a formula makes it, see split_choice.cpp.
 ALLOWED = 1.1
@@ -40,7 +39,7 @@ SHAPES = (
 def test_the_choice_is_near_the_best(
     shape: Shape, machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    wheel = Wheel.load(3)
+    wheel = wheels(3)
     machine.use(cores=24)
     monkeypatch.setenv("FLASH_ATTN_NPU_SIM_HAZARDS", "0")
     q = halves_on_a_line(shape.batch, shape.queries, shape.heads[0], shape.dims[0])
