@@ -85,6 +85,11 @@ enum Argument {
   kCount
 };
 constexpr int kTensors = kCausal;
+// In the words that pybind11 finds for the other functions.
+constexpr char kSignature[] =
+    "attend_plain(q: object, k: object, v: object, seqused_k: object, page_table: object, "
+    "causal: object, softmax_scale: object, num_splits: object, window: object, "
+    "softcap: object, api: object, with_lse: object) -> object";
 
 struct PlainCall {
   ForwardCall call;
@@ -255,7 +260,7 @@ void define_plain_call(py::module_& module) {
   // Not through pybind11, which would cost as much as all checks.
   static PyMethodDef methods[] = {
       {"attend_plain", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(attend_plain)),
-       METH_FASTCALL, nullptr},
+       METH_FASTCALL, kSignature},
       {nullptr, nullptr, 0, nullptr}};
   if (PyModule_AddFunctions(module.ptr(), methods) != 0) throw py::error_already_set();
 }
