@@ -94,7 +94,8 @@ def test_stub_names_what_the_module_has(python: Path, module: str, tmp_path: Pat
 @pytest.mark.parametrize("module", PACKAGES.values())
 def test_stub_has_the_parameters_of_the_module(python: Path, module: str, tmp_path: Path) -> None:
     body = ast.parse(STUB.read_text()).body
-    stub = {node.name: len(node.args.args) for node in body if isinstance(node, ast.FunctionDef)}
+    functions = [node for node in body if isinstance(node, ast.FunctionDef)]
+    stub = {node.name: len(node.args.posonlyargs + node.args.args) for node in functions}
     code = f"""
 import ast
 from {module} import _C
