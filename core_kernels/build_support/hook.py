@@ -71,11 +71,11 @@ class CustomBuildHook(BuildHookInterface[Any]):
         build_data["pure_python"] = False
         build_data["infer_tag"] = True
         if editable:
-            build_native_module(self._common, self._source, package=self._package, keep=True)
+            build_native_module(self._common, self._source, keep=True)
             return
         self._staging = tempfile.TemporaryDirectory(prefix="flash-attn-npu-")
         module, kernels = build_native_module(
-            self._common, Path(self._staging.name), package=self._package, keep=not self._is_sdist
+            self._common, Path(self._staging.name), keep=not self._is_sdist
         )
         stub = self._common / "bindings" / "_C.pyi"
         for path in (module, stub):

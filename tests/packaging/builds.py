@@ -111,3 +111,8 @@ def compiled(log: str) -> list[str]:
 def core_events(log: str) -> list[str]:
     """What a build did with the core: built or reused."""
     return re.findall(r"core (built|reused)", log)
+
+
+def module_events(log: str) -> list[str]:
+    """What a build did with the native module: built or reused."""
+    return re.findall(r"module (built|reused)", log)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from builds import ROOT, run
+from builds import ROOT
 
 STAND_IN = Path(__file__).parent / "stand_in_cann"
 NO_COMPILER = "#!/bin/sh\necho nothing is compiled here\nexit 1\n"
@@ -39,20 +39,8 @@ def write_program(path: Path, text: str) -> None:
     path.chmod(0o755)
 
 
-def build_simulator(folder: Path) -> Path:
-    """Builds the library that runs simulated kernels."""
-    switches = ("-DASCSIM_PYTHON=OFF", "-DASCSIM_TEST_KERNELS=OFF")
-    for command in (
-        ("cmake", "-S", ROOT / "simulator", "-B", folder, "-G", "Ninja", *switches),
-        ("cmake", "--build", folder, "--target", "ascsim"),
-    ):
-        done = run(*command)
-        assert done.returncode == 0, done.stdout
-    return folder / "libascsim.so"
-
-
 def stand_in_toolkit(folder: Path, version: str, simulator: Path) -> Path:
-    """A toolkit whose compiler makes simulated kernels. `simulator`: of build_simulator."""
+    """A toolkit whose compiler makes simulated kernels. `simulator`: the library that runs them."""
     empty_toolkit(folder, version, compiler=None)
     script = (STAND_IN / "bisheng.py").read_text()
     write_program(folder / "bin/bisheng", f"#!{sys.executable}\n{script}")

@@ -8,11 +8,12 @@ import subprocess
 import sys
 import sysconfig
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from builds import PACKAGES, ROOT, Built, core_events
+from builds import PACKAGES, ROOT, Built, core_events, module_events
 
 pytestmark = pytest.mark.parametrize("package", PACKAGES)
 SUFFIX = sysconfig.get_config_var("EXT_SUFFIX")
@@ -82,10 +83,15 @@ def test_torch_is_no_build_requirement(package: str, wheels: dict[str, Built]) -
     assert "Collecting torch" not in wheels[package].log
 
 
-def test_core_is_built_once(package: str, wheels: dict[str, Built]) -> None:
-    events = [event for wheel in wheels.values() for event in core_events(wheel.log)]
-    assert sorted(events) == ["built", "reused"]
-    assert len(core_events(wheels[package].log)) == 1
+@pytest.mark.parametrize("events", [core_events, module_events])
+def test_core_and_module_are_built_once(
+    package: str, wheels: dict[str, Built], events: Callable[[str], list[str]]
+) -> None:
+    assert sorted(event for wheel in wheels.values() for event in events(wheel.log)) == [
+        "built",
+        "reused",
+    ]
+    assert len(events(wheels[package].log)) == 1
 
 
 def test_libraries(package: str, module: Path) -> None:

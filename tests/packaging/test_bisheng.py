@@ -7,6 +7,7 @@ simulator, so what it builds runs. What only CANN can tell is listed in docs/npu
 from __future__ import annotations
 
 import ctypes
+import os
 import re
 import runpy
 import shutil
@@ -19,7 +20,7 @@ import numpy as np
 import pytest
 
 from builds import PACKAGES, ROOT, Built, core_events, environment, finish_wheel, run, start_wheel
-from cann import build_simulator, stand_in_toolkit
+from cann import stand_in_toolkit
 from kernel_object import KernelObject
 from npu.forward_case import Case, Problem, build
 from npu.kernel_args import CombineArgs
@@ -37,8 +38,10 @@ def catlass_include() -> Path:
 
 
 @pytest.fixture(scope="session")
-def simulator(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_simulator(tmp_path_factory.mktemp("simulator"))
+def simulator() -> Path:
+    library = Path(os.environ.get("ASCSIM_BUILD", ROOT / "build/sim")).resolve() / "libascsim.so"
+    assert library.exists(), "run `./dev packaging`, which builds the simulator, or `./dev sim`"
+    return library
 
 
 @pytest.fixture(scope="session")

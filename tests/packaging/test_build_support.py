@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from builds import ROOT, build_wheel, compiled, core_events, environment, run
+from builds import ROOT, build_wheel, compiled, core_events, environment, module_events, run
 
 FIRST = "core_kernels/src/first.cpp"
 BUILD_CORE = """
@@ -129,6 +129,17 @@ def test_a_changed_header_reaches_the_bindings(toy_checkout: Path, tmp_path: Pat
     edit(toy_checkout / "core_kernels/src/second.cpp", "fa {", "fa {\nint second() { return 2; }")
     editable_install(toy_checkout, cache, tmp_path / "site")
     assert answer(toy_checkout) == "12"
+
+
+def test_changed_bindings_are_another_module(toy_checkout: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    (bindings,) = (toy_checkout / "packages/common/bindings").glob("*.cpp")
+    text = bindings.read_text()
+    seen = []
+    for body in (text, text + "// changed\n", text):
+        bindings.write_text(body)
+        seen += module_events(editable_install(toy_checkout, cache, tmp_path / "site"))
+    assert seen == ["built", "built", "reused"]
 
 
 def test_a_leftover_editable_module_stays_out_of_wheels(toy_checkout: Path, tmp_path: Path) -> None:
