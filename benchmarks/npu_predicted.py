@@ -37,6 +37,10 @@ class Shape:
         pairs = self.tokens * (self.tokens + 1) / 2 if self.causal else self.tokens**2
         return self.heads * pairs * (self.head_dim + self.value_dim)
 
+    def used(self, microseconds: float) -> float:
+        """Share of the cube's peak."""
+        return self.macs / (microseconds * CORES * MAC_PER_CYCLE * CLOCK_MHZ)
+
 
 def predict(sim: ModuleType, shape: Shape, profile: str) -> Any:
     """What the simulator's run returns."""
@@ -70,8 +74,7 @@ def main() -> None:
                 value_dim = 128 if dim == 192 else dim
                 shape = Shape(tokens, dim, value_dim, causal, dropout=options.dropout)
                 timing = predict(sim, shape, options.profile).timing
-                peak = CORES * MAC_PER_CYCLE * CLOCK_MHZ
-                used = shape.macs / (timing.microseconds * peak)
+                used = shape.used(timing.microseconds)
                 target = TARGET.get((dim, value_dim), "") if tokens == 8192 else ""
                 print(
                     f"{tokens:6}  {dim:3}/{value_dim:3}  {causal!s:>6}  {timing.microseconds:8.0f}"

@@ -13,7 +13,14 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from npu.forward_case import bucket_of  # noqa: E402
-from npu.kernel_args import CombineArgs, ForwardArgs, TensorArg  # noqa: E402
+from npu.kernel_args import (  # noqa: E402
+    SEQUENCES,
+    CombineArgs,
+    ForwardArgs,
+    TaskCut,
+    TensorArg,
+)
+from npu.task_cut import CutWork, best_cut  # noqa: E402
 
 CORES = 24
 CLOCK_MHZ = 1800.0
@@ -58,7 +65,7 @@ def predict(
     """Times a forward kernel of the bucket that `args` needs; returns the simulator's run.
     `suffix`: of its name, for extras or an int8 cache."""
     bucket = bucket_of(args.head_dim, args.value_dim, args.qv.address != 0)
-    args.task_rows = bucket.task_rows
+    args.cut = _cut(args, bucket.task_rows_with(suffix))
     workspace = sim.Virtual(bucket.workspace_bytes(CORES, suffix == "_int8"))
     args.workspace = workspace.address
     return sim.run(
@@ -69,6 +76,18 @@ def predict(
         buffers_in=inputs,
         buffers_out=[*outputs, workspace],
     )
+
+
+def _cut(args: ForwardArgs, rows: int) -> TaskCut:
+    """As good as the host's, see tests/npu_host/test_task_cut.py."""
+    queries = args.q_lengths.limit
+    if args.task_order == SEQUENCES or args.splits.count > 1 or queries <= rows:
+        return TaskCut(rows, 0, rows)
+    heads = args.heads_per_row_group
+    sequences = args.batch * (args.q_heads // heads)
+    columns = args.head_dim + args.value_dim
+    diagonal = args.window_right >= 0
+    return best_cut(CutWork(queries, sequences, heads, CORES, rows, columns, diagonal))[0]
 
 
 def predict_combine(

@@ -20,6 +20,7 @@ from npu.kernel_args import (
     LengthArgs,
     PageArgs,
     ScaleArgs,
+    TaskCut,
     TensorArg,
 )
 
@@ -36,6 +37,8 @@ class Case:
     kv_heads: int = 1
     packed_heads: int = 1
     task_rows: int = 128
+    rest_rows: int = 0  # of tasks behind the first `cut_blocks` ones; 0: as the others
+    cut_blocks: int = 0
     head_dim: int = 64
     value_dim: int = 64
     qv: bool = False
@@ -76,6 +79,11 @@ class Case:
         """Tokens of each sequence in the cache."""
         pads = self.leftpad or (0,) * len(self.kv_lengths)
         return tuple(pad + n for pad, n in zip(pads, self.kv_lengths, strict=True))
+
+    @property
+    def most_task_rows(self) -> int:
+        bucket = bucket_of(self.head_dim, self.value_dim, self.qv)
+        return bucket.task_rows_with("_extras" if self.int8 or self.extras else "")
 
     @property
     def kernel(self) -> str:
@@ -369,7 +377,9 @@ def _add_scalars(problem: Problem) -> None:
     args.batch = len(case.q_lengths)
     args.q_heads, args.kv_heads = case.q_heads, case.kv_heads
     args.head_dim, args.value_dim = case.head_dim, case.value_dim
-    args.heads_per_row_group, args.task_rows = case.packed_heads, case.task_rows
+    args.heads_per_row_group = case.packed_heads
+    rows = min(case.task_rows, case.most_task_rows)
+    args.cut = TaskCut(rows, case.cut_blocks, min(case.rest_rows or rows, rows))
     args.window_left, args.window_right = case.window
     args.attention_chunk = case.chunk
     args.scale, args.softcap = case.softmax_scale, case.softcap
@@ -441,7 +451,12 @@ class Bucket:
 
     @property
     def task_rows(self) -> int:
-        return 256 if self.value_dim <= 128 else 128
+        """At most."""
+        return 256 if self.value_dim <= 128 else 224 if self.value_dim <= 256 else 128
+
+    def task_rows_with(self, suffix: str) -> int:
+        """The same of a kernel whose name ends so: with extras, or of an int8 cache."""
+        return min(self.task_rows, 128) if suffix and self.value_dim > 128 else self.task_rows
 
     def workspace_bytes(self, cores: int, int8: bool = False) -> int:
         """As buffers/workspace.h: three slots of scores, probabilities, partial output; of an int8

@@ -85,7 +85,11 @@ def draw(seed: int) -> Case:
         q_heads=heads,
         kv_heads=kv_heads,
         packed_heads=packed,
-        task_rows=one_of((16, 64, 128) if value_dim > 128 or dim > 192 else (16, 128, 256, 256)),
+        task_rows=one_of(
+            (16, 64, 128, 224) if value_dim > 128 or dim > 192 else (16, 128, 256, 256)
+        ),
+        rest_rows=one_of((0, 0, 16)),
+        cut_blocks=one_of((0, 1, 2)),
         head_dim=dim,
         value_dim=value_dim,
         q_layout=q_layout,
@@ -113,6 +117,7 @@ def features(case: Case) -> dict[str, str]:
         "group": str(case.q_heads > case.kv_heads),
         "bucket": bucket_of(case.head_dim, case.value_dim, case.qv).name,
         "task": "wide" if case.task_rows > 128 else "narrow",
+        "cut": "rest" if case.rest_rows and case.cut_blocks else "even",
         "odd": str(case.head_dim % 16 != 0),
         "queries": "1" if longest_q <= 1 else "short" if longest_q <= 40 else "long",
         "keys": "0" if longest_kv == 0 else "one stack" if longest_kv <= 512 else "stacks",

@@ -87,6 +87,14 @@ class SplitArgs(ctypes.Structure):
     ]
 
 
+class TaskCut(ctypes.Structure):
+    _fields_ = [
+        ("rows", Int32),
+        ("blocks", Int32),
+        ("rest_rows", Int32),
+    ]
+
+
 class ForwardArgs(ctypes.Structure):
     _fields_ = [
         ("q", TensorArg),
@@ -118,9 +126,9 @@ class ForwardArgs(ctypes.Structure):
         ("scale", Float),
         ("softcap", Float),
         ("empty_lse", Float),
-        ("task_rows", Int32),
         ("attention_chunk", Int32),
         ("task_order", Int32),
+        ("cut", TaskCut),
     ]
 
 

@@ -17,16 +17,16 @@ npu_mla = importlib.import_module("npu_mla")
 
 # Cycles by (head dim, causal), B = 1, H = 16, S = 2048, default profile. Dv = D, 128 for D = 192.
 BASELINE = {
-    (64, False): 328344,
+    (64, False): 304664,
     (64, True): 204491,
-    (128, False): 360658,
-    (128, True): 216098,
-    (192, False): 397504,
+    (128, False): 326827,
+    (128, True): 205001,
+    (192, False): 378214,
     (192, True): 223283,
-    (256, False): 493142,
-    (256, True): 297246,
+    (256, False): 466289,
+    (256, True): 303314,
 }
-DROPOUT_BASELINE = 601501
+DROPOUT_BASELINE = 541643
 
 
 @pytest.mark.parametrize(("dim", "causal"), BASELINE)
@@ -34,6 +34,13 @@ def test_predicted_cycles(sim: ModuleType, dim: int, causal: bool) -> None:
     shape = npu_predicted.Shape(2048, dim, 128 if dim == 192 else dim, causal)
     cycles = npu_predicted.predict(sim, shape, "default").timing.cycles
     assert cycles == pytest.approx(BASELINE[dim, causal], rel=0.02)
+
+
+def test_large_heads_meet_their_goal(sim: ModuleType) -> None:
+    """At D = 256 without a mask; what the others miss is in docs/kernels/forward.md."""
+    shape = npu_predicted.Shape(8192, 256, 256)
+    used = shape.used(npu_predicted.predict(sim, shape, "default").timing.microseconds)
+    assert used >= npu_predicted.TARGET[256, 256] / 100
 
 
 def test_predicted_dropout(sim: ModuleType) -> None:
@@ -46,8 +53,8 @@ def test_predicted_dropout(sim: ModuleType) -> None:
 # Cycles of decoding at 4,096 keys, and of many short sequences; the time adds a launch.
 DECODE_BASELINE = {
     npu_decode.Shape(8, 1, 4096): 171455,
-    npu_decode.Shape(64, 1, 4096): 1373039,
-    npu_decode.SHORT: 3584783,
+    npu_decode.Shape(64, 1, 4096): 1373045,
+    npu_decode.SHORT: 3506645,
 }
 
 
@@ -70,7 +77,7 @@ def test_decoding_meets_its_goal(sim: ModuleType) -> None:
 
 
 # Cycles of decoding with MLA, by queries and keys: B = 48, 128 heads.
-MLA_BASELINE = {(1, 4096): 372970, (2, 4096): 649277, (2, 16384): 2471331}
+MLA_BASELINE = {(1, 4096): 359493, (2, 4096): 655252, (2, 16384): 2484321}
 
 
 @pytest.mark.parametrize(("queries", "keys"), MLA_BASELINE)

@@ -18,7 +18,7 @@ from npu.mutants import Trial
 _FULL = Case(head_dim=128, value_dim=128, task_rows=256)
 # Tasks of all rows in chunks of as many as there can be, both sides of a window, sinks; tasks
 # without keys; splits; packed sequences, odd dims and a window; pages, packed heads, a negative
-# scale; causal, ragged, GQA and softcap; several tasks of several units.
+# scale; causal, ragged, GQA and softcap; several tasks of several units, of two sizes.
 D128 = (
     replace(_FULL, q_lengths=(256,) * 5, kv_lengths=(128,) * 5, window=(60, 30), sinks="fp32"),
     Case(
@@ -67,7 +67,7 @@ D128 = (
         softcap=5.0,
         sinks="fp32",
     ),
-    replace(_FULL, q_lengths=(600,), kv_lengths=(2200,)),
+    replace(_FULL, q_lengths=(600,), kv_lengths=(2200,), cut_blocks=1, rest_rows=176),
 )
 
 
@@ -90,7 +90,7 @@ _LATENT = Case(head_dim=64, value_dim=512, qv=True)
 # As above, of kernels whose cube core works in another order.
 MLA = (
     replace(_LATENT, q_lengths=(128,) * 5, kv_lengths=(64,) * 5, window=(40, 20), sinks="fp32"),
-    replace(_LATENT, q_lengths=(260,), kv_lengths=(2200,), scale=-0.05),
+    replace(_LATENT, q_lengths=(260,), kv_lengths=(2200,), scale=-0.05, lse="none"),
     replace(
         _LATENT,
         q_lengths=(3, 1),
@@ -218,7 +218,7 @@ TRIALS: dict[str, list[Trial]] = {
     "fa_forward_fp16_d64": _trials(of_bucket(64, 64, 256), forward_case),
     "fa_forward_fp16_d128": _trials(D128, forward_case),
     "fa_forward_fp16_d192v128": _trials(of_bucket(192, 128, 256), forward_case),
-    "fa_forward_fp16_d256": _trials(of_bucket(256, 256, 128), forward_case),
+    "fa_forward_fp16_d256": _trials(of_bucket(256, 256, 224), forward_case),
     "fa_forward_fp16_mla": _trials(MLA, forward_case),
     "fa_forward_fp16_d128_extras": _trials(EXTRAS, forward_case),
     "fa_forward_bf16_d128_int8": _trials(INT8, forward_case),

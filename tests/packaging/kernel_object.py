@@ -6,7 +6,7 @@ import ctypes
 from ctypes import POINTER, c_char_p, c_int32, c_int64, c_uint32, c_void_p
 from pathlib import Path
 
-KERNEL_OBJECT_ABI = 7
+KERNEL_OBJECT_ABI = 8
 OUTCOMES = ("launched", "invalid", "kernel defect", "failed", "unavailable")
 
 

@@ -17,10 +17,11 @@ struct Plan {
   int64_t tasks = 0;
   int64_t workspace_bytes = 0;
   // Of the NPU back end.
-  const char* kernel = "";          // entry of the kernel object
-  int32_t cores = 0;                // AI cores
-  int32_t heads_per_row_group = 1;  // query heads whose rows are beside each other
-  int32_t task_order = 0;           // which tasks come first, see npu::TaskOrder
+  const char* kernel = "";                // entry of the kernel object
+  int32_t cores = 0;                      // AI cores
+  int32_t heads_per_row_group = 1;        // query heads whose rows are beside each other
+  int32_t task_order = 0;                 // which tasks come first, see npu::TaskOrder
+  int32_t cut_blocks = 0, rest_rows = 0;  // see npu::TaskCut, whose rows are rows_per_task
   // The workspace begins with what kernels find wrong, zeroed; 0: nobody asks, see
   // FLASH_ATTN_NPU_DEBUG.
   int64_t status_bytes = 0;

@@ -107,7 +107,7 @@ void fill_scoring(const Geometry& g, ForwardArgs* args) {
 
 void fill_plan(const Plan& plan, ForwardArgs* args) {
   args->heads_per_row_group = plan.heads_per_row_group;
-  args->task_rows = plan.rows_per_task;
+  args->cut = {plan.rows_per_task, plan.cut_blocks, plan.rest_rows};
   args->task_order = plan.task_order;
 }
 

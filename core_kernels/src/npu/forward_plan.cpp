@@ -7,6 +7,7 @@
 #include "npu/kernel_args.h"
 #include "npu/split_choice.h"
 #include "npu/status_report.h"
+#include "npu/task_cut.h"
 #include "problem/checks.h"
 
 namespace fa::npu {
@@ -56,16 +57,19 @@ int32_t packed_heads(const ForwardProblem& problem, int32_t max_rows) {
   return heads;
 }
 
-int64_t task_count(const Geometry& g, int32_t heads, int32_t rows) {
-  int64_t queries = std::max<int64_t>(1, rows / heads);
-  return int64_t{g.batch} * (g.q_heads / heads) * ceil_div(g.max_q_len, queries);
+int64_t task_count(const Geometry& g, int32_t heads, const TaskCut& cut) {
+  const int64_t size = cut.rows / heads, rest_size = cut.rest_rows / heads;
+  const int64_t blocks = std::min<int64_t>(cut.blocks, ceil_div(g.max_q_len, size));
+  const int64_t rest = std::max<int64_t>(0, g.max_q_len - blocks * size);
+  return int64_t{g.batch} * (g.q_heads / heads) * (blocks + ceil_div(rest, rest_size));
 }
 
 // The largest tasks that still give every core one.
 int32_t task_rows(const Geometry& g, int32_t heads, int32_t max_rows, int32_t cores) {
   int32_t rows = max_rows;
   int32_t fewest = std::max<int32_t>(kFewestRows, static_cast<int32_t>(ceil_div(heads, 16)) * 16);
-  while (rows / 2 >= fewest && rows / 2 % kRowUnit == 0 && task_count(g, heads, rows) < cores) {
+  while (rows / 2 >= fewest && rows / 2 % kRowUnit == 0 &&
+         task_count(g, heads, {rows, 0, rows}) < cores) {
     rows /= 2;
   }
   return rows;
@@ -89,6 +93,28 @@ SplitWork split_work(const ForwardProblem& problem, const Plan& plan, int64_t ta
   work.value_dim = g.value_dim;
   work.cores = cores;
   return work;
+}
+
+// Chosen for tasks without splits that see all keys, or all up to the diagonal.
+TaskCut task_cut(const ForwardProblem& problem, const Plan& plan, const KernelEntry& kernel,
+                 int32_t cores) {
+  const Geometry& g = problem.geometry;
+  const int32_t heads = plan.heads_per_row_group;
+  const TaskCut even = {plan.rows_per_task, 0, plan.rows_per_task};
+  const bool by_sequences = plan.task_order == static_cast<int32_t>(TaskOrder::kSequences);
+  const bool windowed = g.mask.window_left >= 0 || g.mask.attention_chunk > 0;
+  const bool few = g.max_q_len * heads <= kFewestRows || g.batch == 0;
+  if (by_sequences || windowed || few || plan.splits > 1) return even;
+  CutWork work;
+  work.queries = g.max_q_len;
+  work.sequences = int64_t{g.batch} * (g.q_heads / heads);
+  work.heads = heads;
+  work.cores = cores;
+  work.most_rows = kernel.max_task_rows;
+  work.dim_columns = score_columns(problem) + g.value_dim;
+  work.diagonal = g.mask.window_right >= 0;
+  const TaskCut chosen = choose_cut(work);
+  return work.diagonal && chosen.rows > even.rows ? even : chosen;  // there is one for each core
 }
 
 // Where few queries see many keys, all blocks have about the same work. With mla each task needs so
@@ -175,7 +201,8 @@ Status plan_forward(const ForwardProblem& problem, const KernelObject& object, P
   plan->pack_gqa = plan->heads_per_row_group > 1;
   plan->rows_per_task = task_rows(g, plan->heads_per_row_group, kernel->max_task_rows, cores);
   plan->task_order = static_cast<int32_t>(task_order(g, *kernel));
-  int64_t tasks = task_count(g, plan->heads_per_row_group, plan->rows_per_task);
+  const int32_t rows = plan->rows_per_task;
+  int64_t tasks = task_count(g, plan->heads_per_row_group, {rows, 0, rows});
   plan->splits = static_cast<int32_t>(problem.options.num_splits);
   if (plan->splits == 0) {
     const int64_t fewest_keys = g.mask.window_left >= 0 ? 256 : 512;
@@ -183,7 +210,11 @@ Status plan_forward(const ForwardProblem& problem, const KernelObject& object, P
         tasks > 0 ? choose_splits(split_work(problem, *plan, tasks, cores), fewest_keys) : 1;
   }
   if (has_probs(problem)) plan->splits = 1;  // S_dmask needs the row maximum over all keys
-  plan->tasks = tasks * plan->splits;
+  const TaskCut cut = task_cut(problem, *plan, *kernel, cores);
+  plan->rows_per_task = cut.rows;
+  plan->cut_blocks = cut.blocks;
+  plan->rest_rows = cut.rest_rows;
+  plan->tasks = task_count(g, plan->heads_per_row_group, cut) * plan->splits;
   if (!has_results(problem) && !problem.k_new.data) return {};
   // One at least: tokens that no sequence owns are cleared.
   plan->cores = static_cast<int32_t>(std::clamp<int64_t>(plan->tasks, 1, cores));

@@ -123,6 +123,14 @@ enum class TaskOrder : int32_t {
   kSequences,  // all blocks of one sequence, while L2 has its keys
 };
 
+// The queries of a sequence, in order, cut into the rows (query, head) of tasks: some blocks of
+// `rows`, then blocks of `rest_rows`. Both are multiples of 16 up to what the bucket takes.
+struct TaskCut {
+  int32_t rows;
+  int32_t blocks;  // of `rows`
+  int32_t rest_rows;
+};
+
 struct ForwardArgs {
   TensorArg q;    // [B, Sq, Hq, D] or packed [Tq, Hq, D], fp16 or bf16
   TensorArg k;    // [B, Sk, Hkv, D], packed [Tk, Hkv, D] or pages [N, page, Hkv, D]
@@ -150,11 +158,11 @@ struct ForwardArgs {
   int32_t window_left;          // negative = open
   int32_t window_right;         // negative = open; causal = 0
   float scale;
-  float softcap;      // 0 = off
-  float empty_lse;    // the LSE of a row that sees no key
-  int32_t task_rows;  // rows (query, head) of a task: a multiple of 16 up to what the bucket takes
+  float softcap;            // 0 = off
+  float empty_lse;          // the LSE of a row that sees no key
   int32_t attention_chunk;  // 0 = off
   int32_t task_order;       // a TaskOrder
+  TaskCut cut;
 };
 
 static_assert(std::is_trivially_copyable_v<ForwardArgs>);
@@ -162,7 +170,7 @@ static_assert(sizeof(TensorArg) == 32 && sizeof(PageArgs) == 32 && sizeof(Length
 static_assert(sizeof(CacheArgs) == 40 && sizeof(SinkArgs) == 24 && sizeof(AlibiArgs) == 32 &&
               sizeof(DropoutArgs) == 64 && sizeof(ScaleArgs) == 24 && sizeof(SplitArgs) == 88);
 static_assert(sizeof(ForwardArgs) ==
-              6 * 32 + 2 * 24 + 32 + 40 + 24 + 32 + 64 + 2 * 24 + 88 + 2 * 8 + 14 * 4);
+              6 * 32 + 2 * 24 + 32 + 40 + 24 + 32 + 64 + 2 * 24 + 88 + 2 * 8 + 13 * 4 + 3 * 4);
 static_assert(sizeof(ForwardArgs) % sizeof(uint64_t) == 0);
 
 // Tables of rotary position embedding, in the dtype of q.

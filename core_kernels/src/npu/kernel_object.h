@@ -9,7 +9,7 @@
 namespace fa::npu {
 
 // Raised whenever a struct of this file changes.
-inline constexpr uint32_t kKernelObjectAbi = 7;
+inline constexpr uint32_t kKernelObjectAbi = 8;
 
 enum class KernelRole : int32_t { kForward, kCombine, kAppend };
 

@@ -206,6 +206,8 @@ py::dict last_plan_as_dict() {
   plan["isa"] = last_plan.isa;
   plan["splits"] = last_plan.splits;
   plan["rows_per_task"] = last_plan.rows_per_task;
+  plan["cut_blocks"] = last_plan.cut_blocks;
+  plan["rest_rows"] = last_plan.rest_rows;
   plan["pack_gqa"] = last_plan.pack_gqa;
   plan["threads"] = last_plan.threads;
   plan["tasks"] = last_plan.tasks;

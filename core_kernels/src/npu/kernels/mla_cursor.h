@@ -56,7 +56,7 @@ class PieceCursor {
   __aicore__ inline bool is_share() const { return MlaTurn<Config>::is_share(stage_); }
   __aicore__ inline int32_t pass() const { return stage_ / 2; }
   __aicore__ inline bool opens_pass() const { return piece_ == 0; }
-  __aicore__ inline int32_t value_piece() const { return turn().pieces.begin + piece_; }
+  __aicore__ inline int32_t value_piece() const { return turn().pieces(pass()).begin + piece_; }
   // With this piece the keys of a unit begin.
   __aicore__ inline bool opens_unit() const {
     return piece_ == 0 && turn().share(stage_).begin == turn().tiles.begin;
@@ -70,7 +70,11 @@ class PieceCursor {
 
  private:
   __aicore__ inline int32_t pieces_of_stage() const {
-    if (!is_share()) return turn().pieces.end - turn().pieces.begin;
+    if (!is_share()) {
+      if (turn().output == nullptr) return 0;
+      const TileRange pieces = turn().pieces(pass());
+      return pieces.end - pieces.begin;
+    }
     const TileRange share = turn().share(stage_);
     return (share.end - share.begin) * tile_pieces_;
   }

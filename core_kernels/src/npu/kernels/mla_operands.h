@@ -81,6 +81,8 @@ class MlaOperands {
   // After the last product with them.
   __aicore__ inline void release_probs(int32_t group) {
     set_event<Event::M_MTE2>(MlaProductEvent::kProbs, group);
+    probs_held_[group] = false;
+    load_ahead();
   }
   __aicore__ inline void close_scores(const Unit& unit) {
     if (unit.closes_task) set_event<Event::M_MTE2>(MlaProductEvent::kQuery);
@@ -95,6 +97,7 @@ class MlaOperands {
  private:
   __aicore__ inline void load_ahead() {
     while (loaded_ - released_ < Layout::kPieces && cursor_.more()) {
+      if (opens_probs() && probs_held_[probs_group()]) return;
       const int32_t slot = loaded_ % Layout::kPieces;
       if (cursor_.is_share()) {
         load_keys(slot);
@@ -139,11 +142,10 @@ class MlaOperands {
   __aicore__ inline void load_values(int32_t slot) {
     const Unit& unit = *cursor_.turn().output;
     const int32_t ahead = cursor_.value_piece() * Layout::kPieceKeys;
-    const bool opens_unit = cursor_.opens_pass();
-    if (cursor_.pass() == 0 && (opens_unit || ahead % Layout::kGroupKeys == 0)) {
-      load_probs(unit, ahead / Layout::kGroupKeys, opens_unit);
-    }
-    const int32_t column = cursor_.pass() * Layout::kPieceColumns;
+    const int32_t pass = cursor_.pass(), column_pass = cursor_.turn().column_pass(pass);
+    if (pass == 0 && cursor_.opens_pass()) wait_cross(CrossFlag::kProbsDone);
+    if (opens_probs()) load_probs(unit, cursor_.turn().row_block(pass) * kTile, probs_group());
+    const int32_t column = column_pass * Layout::kPieceColumns;
     wait_event<Event::MTE1_MTE2>(MlaEvent::kPieces, slot);
     const int32_t count = lesser(Layout::kPieceKeys, unit.keys - ahead);
     const Columns columns{column, lesser(Layout::kPieceColumns, columns_.value_dim - column)};
@@ -155,11 +157,22 @@ class MlaOperands {
     }
   }
 
-  __aicore__ inline void load_probs(const Unit& unit, int32_t group, bool opens_unit) {
-    if (opens_unit) wait_cross(CrossFlag::kProbsDone);
+  // Whether probabilities come before the next piece: those of the other column passes are there.
+  __aicore__ inline bool opens_probs() const {
+    if (cursor_.is_share() || cursor_.turn().column_pass(cursor_.pass()) != 0) return false;
+    return cursor_.opens_pass() ||
+           cursor_.value_piece() * Layout::kPieceKeys % Layout::kGroupKeys == 0;
+  }
+  __aicore__ inline int32_t probs_group() const {
+    return cursor_.value_piece() * Layout::kPieceKeys / Layout::kGroupKeys;
+  }
+
+  __aicore__ inline void load_probs(const Unit& unit, int32_t row, int32_t group) {
+    probs_held_[group] = true;
     wait_event<Event::M_MTE2>(MlaProductEvent::kProbs, group);
-    const int32_t first = group * Layout::kGroupKeys, rows = unit.task.rows;
-    copy_rows(l1_probs_[group], workspace_.probs[unit.slot()][static_cast<uint32_t>(first)], rows,
+    const int32_t first = group * Layout::kGroupKeys, rows = unit.block_rows(row);
+    const int32_t at = row * kStackKeys + first;
+    copy_rows(l1_probs_[group], workspace_.probs[unit.slot()][static_cast<uint32_t>(at)], rows,
               kStackKeys, lesser(Layout::kGroupKeys, unit.keys - first),
               {round_up(rows, Arch::kFractal), 1});
   }
@@ -171,6 +184,7 @@ class MlaOperands {
   AscendC::LocalTensor<T> l1_query_, l1_probs_[Layout::kProbGroups], l1_pieces_[Layout::kPieces];
   PieceCursor<Config> cursor_;         // of the next load
   int32_t loaded_ = 0, released_ = 0;  // pieces
+  bool probs_held_[Layout::kProbGroups] = {};
 };
 
 }  // namespace fa::npu

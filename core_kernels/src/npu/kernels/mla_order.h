@@ -58,9 +58,8 @@ struct MlaTurn {
 
   const Unit* scores = nullptr;  // null: none, as for units without keys
   const Unit* output = nullptr;
-  TileRange tiles = {};   // of the scores
-  TileRange pieces = {};  // of the output, half a tile each
-  int32_t passes = 0;
+  TileRange tiles = {};  // of the scores of any rows
+  int32_t column_passes = 0, passes = 0;
   bool output_first = false;
 
   __aicore__ inline MlaTurn() = default;
@@ -68,14 +67,24 @@ struct MlaTurn {
                             int32_t value_dim, bool output_first)
       : scores(with_keys(begins)),
         output(with_keys(ends)),
-        passes((value_dim + Layout::kPieceColumns - 1) / Layout::kPieceColumns),
+        column_passes((value_dim + Layout::kPieceColumns - 1) / Layout::kPieceColumns),
+        passes(column_passes * (output != nullptr ? output->row_blocks() : 1)),
         output_first(output_first) {
-    if (scores != nullptr) tiles = schedule.tiles_seen(*scores, 0);
+    if (scores != nullptr) tiles = tiles_of_all_rows(schedule, *scores);
     if (output == nullptr) return;
-    const TileRange seen = schedule.tiles_seen(*output, 0);
-    const int32_t keys = lesser(output->keys, seen.end * kTile);
-    pieces = {seen.begin * (kTile / Layout::kPieceKeys),
-              (keys + Layout::kPieceKeys - 1) / Layout::kPieceKeys};
+    for (int32_t block = 0; block < output->row_blocks(); ++block) {
+      const TileRange seen = schedule.tiles_seen(*output, block * kTile);
+      const int32_t keys = lesser(output->keys, seen.end * kTile);
+      pieces_[block] = {seen.begin * (kTile / Layout::kPieceKeys),
+                        (keys + Layout::kPieceKeys - 1) / Layout::kPieceKeys};
+    }
+  }
+
+  // A pass of the output: 128 rows of it, and two blocks of its columns.
+  __aicore__ inline int32_t row_block(int32_t pass) const { return pass / column_passes; }
+  __aicore__ inline int32_t column_pass(int32_t pass) const { return pass % column_passes; }
+  __aicore__ inline TileRange pieces(int32_t pass) const {  // half a tile each
+    return pieces_[row_block(pass)];
   }
 
   // Shares of scores and passes of the output by turns, a share last.
@@ -89,12 +98,24 @@ struct MlaTurn {
   }
 
  private:
+  static constexpr int32_t kRowBlocks = (Layout::kRows + kTile - 1) / kTile;
+
+  __aicore__ static inline TileRange tiles_of_all_rows(const Schedule& schedule, const Unit& unit) {
+    TileRange all = schedule.tiles_seen(unit, 0);
+    for (int32_t row = kTile; row < unit.task.rows; row += kTile) {
+      const TileRange seen = schedule.tiles_seen(unit, row);
+      all = {lesser(all.begin, seen.begin), greater(all.end, seen.end)};
+    }
+    return all;
+  }
   __aicore__ inline int32_t cut(int32_t share) const {
     return lesser(tiles.end, tiles.begin + (tiles.end - tiles.begin) * share / passes);
   }
   __aicore__ static inline const Unit* with_keys(const Unit* unit) {
     return unit != nullptr && unit->keys != 0 ? unit : nullptr;
   }
+
+  TileRange pieces_[kRowBlocks] = {};
 };
 
 }  // namespace fa::npu

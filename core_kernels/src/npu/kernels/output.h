@@ -40,7 +40,7 @@ class Output {
       set_event<Event::V_MTE2>(UbInEvent::kPartial, slot);
     }
     set_event<Event::MTE3_V>(UbOutEvent::kOut);
-    set_event<Event::MTE3_V>(UbOutEvent::kLse);
+    if constexpr (!Layout::kLseInSpread) set_event<Event::MTE3_V>(UbOutEvent::kLse);
     set_event<Event::V_S>(ScalarEvent::kSinks);
   }
 
@@ -49,7 +49,7 @@ class Output {
       wait_event<Event::V_MTE2>(UbInEvent::kPartial, slot);
     }
     wait_event<Event::MTE3_V>(UbOutEvent::kOut);
-    wait_event<Event::MTE3_V>(UbOutEvent::kLse);
+    if constexpr (!Layout::kLseInSpread) wait_event<Event::MTE3_V>(UbOutEvent::kLse);
     wait_event<Event::V_S>(ScalarEvent::kSinks);
   }
 
@@ -77,7 +77,7 @@ class Output {
       const Rows rows{row, lesser(step, count - row)};
       const int32_t elements = rows.count * pitch_;
       const AscendC::LocalTensor<float> out = ub_.out[rows.offset(pitch_)];
-      await_place();
+      wait_event<Event::V_MTE2>(kPlace, slot_);
       AscendC::DataCopy(ub_.partial[slot_], partial[rows.offset(pitch_)],
                         static_cast<uint32_t>(elements));
       set_event<Event::MTE2_V>(kPlace, slot_);
@@ -87,7 +87,7 @@ class Output {
       } else {
         AscendC::Add(out, out, ub_.partial[slot_], elements);
       }
-      release_place();
+      set_event<Event::V_MTE2>(kPlace, slot_);
       slot_ = 1 - slot_;
     }
     vector_barrier();
@@ -173,36 +173,19 @@ class Output {
                     AscendC::SELMODE::VSEL_TENSOR_SCALAR_MODE, Arch::kVectorLanes, kRowRepeats,
                     AscendC::BinaryRepeatParams());
     vector_barrier();
-    wait_event<Event::MTE3_V>(UbOutEvent::kLse);
+    if constexpr (!Layout::kLseInSpread) wait_event<Event::MTE3_V>(UbOutEvent::kLse);
     spread_rows(ub_.lse_spread, ub_.row_sum, rows.padded());
     set_event<Event::V_MTE3>(UbOutEvent::kLse);
     wait_event<Event::V_MTE3>(UbOutEvent::kLse);
     lse_.store(ub_.lse_spread, task, rows, 1);
     set_event<Event::MTE3_V>(UbOutEvent::kLse);
+    if constexpr (Layout::kLseInSpread) wait_event<Event::MTE3_V>(UbOutEvent::kLse);
     vector_barrier();
   }
 
  private:
-  // Places of scores are free by way of MTE3, which stores what takes the scores' place.
-  static constexpr bool kShared = Layout::kPartialsInScores;
+  static constexpr bool kShared = Layout::kProbsApart;
   static constexpr UbInEvent kPlace = kShared ? UbInEvent::kScores : UbInEvent::kPartial;
-
-  __aicore__ inline void await_place() {
-    if constexpr (kShared) {
-      wait_event<Event::MTE3_MTE2>(kPlace, slot_);
-    } else {
-      wait_event<Event::V_MTE2>(kPlace, slot_);
-    }
-  }
-  __aicore__ inline void release_place() {
-    if constexpr (kShared) {
-      set_event<Event::V_MTE3>(UbOutEvent::kProbs, slot_);
-      wait_event<Event::V_MTE3>(UbOutEvent::kProbs, slot_);
-      set_event<Event::MTE3_MTE2>(kPlace, slot_);
-    } else {
-      set_event<Event::V_MTE2>(kPlace, slot_);
-    }
-  }
 
   // The LSE of a bias of slope * column, which differs by a number per row.
   __aicore__ inline void count_columns(const Task& task, Rows rows) {
@@ -228,7 +211,7 @@ class Output {
     vector_barrier();
   }
 
-  static constexpr uint8_t kRowRepeats = Layout::kRows / Arch::kVectorLanes;
+  static constexpr uint8_t kRowRepeats = Layout::kRowRepeats;
 
   __aicore__ inline uint64_t lanes_at(int32_t column) const {
     return static_cast<uint64_t>(lesser(Arch::kVectorLanes, pitch_ - column));

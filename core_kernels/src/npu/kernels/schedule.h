@@ -7,6 +7,7 @@
 
 #include "kernel_operator.h"
 #include "npu/kernel_args.h"
+#include "npu/kernels/query_blocks.h"
 #include "npu/kernels/sequence.h"
 #include "npu/kernels/tile_shape.h"
 #include "problem/head_group.h"
@@ -67,9 +68,9 @@ class Schedule {
         core_(core),
         cores_(cores),
         next_(core),
-        queries_per_block_(args.task_rows / args.heads_per_row_group),
+        blocks_(args.cut, args.heads_per_row_group),
         head_groups_(args.q_heads / args.heads_per_row_group),
-        blocks_((args.q_lengths.limit + queries_per_block_ - 1) / queries_per_block_) {}
+        block_count_(blocks_.count(args.q_lengths.limit)) {}
 
   // False when there is no more.
   __aicore__ inline bool next(Unit& unit) {
@@ -119,16 +120,16 @@ class Schedule {
 
   // Moves on to the (query block, sequence) that holds this core's next task.
   __aicore__ inline bool next_task() {
-    while (step_ < static_cast<int64_t>(blocks_) * args_.batch) {
+    while (step_ < static_cast<int64_t>(block_count_) * args_.batch) {
       const bool by_sequence = args_.task_order == static_cast<int32_t>(TaskOrder::kSequences);
       const bool late = args_.task_order == static_cast<int32_t>(TaskOrder::kLateBlocks);
-      const int32_t inner = by_sequence ? blocks_ : args_.batch;
+      const int32_t inner = by_sequence ? block_count_ : args_.batch;
       const int32_t turn = static_cast<int32_t>(step_ / inner);
       const int32_t other = static_cast<int32_t>(step_ % inner);
       const int32_t batch = by_sequence ? turn : other;
-      const int32_t block = by_sequence ? other : late ? blocks_ - 1 - turn : turn;
+      const int32_t block = by_sequence ? other : late ? block_count_ - 1 - turn : turn;
       const Sequence q = q_.at(batch);
-      const bool exists = block * queries_per_block_ < q.length;
+      const bool exists = blocks_.first(block) < q.length;
       if (exists && next_ < passed_ + head_groups_ * splits_) {
         start(batch, block, q, static_cast<int32_t>(next_ - passed_));
         deal();
@@ -157,8 +158,8 @@ class Schedule {
     task.q = q;
     task.kv = kv_.at(batch);
     task.part = part_of(task.kv.length, task.split);
-    task.first_query = block * queries_per_block_;
-    const int32_t queries = lesser(queries_per_block_, q.length - task.first_query);
+    task.first_query = blocks_.first(block);
+    const int32_t queries = lesser(blocks_.size(block), q.length - task.first_query);
     task.rows = queries * size;
     const KvRange last = visible(task, task.first_query + queries - 1);
     task.keys = KvRange{visible(task, task.first_query).lo, last.hi};
@@ -199,7 +200,8 @@ class Schedule {
   int64_t next_;        // number of this core's next task among all
   int64_t passed_ = 0;  // tasks before the current (query block, sequence)
   int64_t step_ = 0;    // number of the current (query block, sequence)
-  int32_t queries_per_block_, head_groups_, blocks_;
+  QueryBlocks blocks_;
+  int32_t head_groups_, block_count_;
   int32_t tasks_ = 0, tasks_with_keys_ = 0;
   Unit unit_ = first_unit();
 

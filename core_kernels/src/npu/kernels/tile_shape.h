@@ -14,11 +14,14 @@ inline constexpr int32_t kTile = 128;  // rows, keys and columns of a head dim i
 inline constexpr int32_t kUnitsAhead = 2;
 inline constexpr int32_t kUnitsInFlight = kUnitsAhead + 1;
 
-// Rows (query, head) of a task, at most. Each tile of keys and values that comes into L1 serves all
-// of them; the output of a vector core's share has to fit into UB.
+// Rows (query, head) of a task, at most. Each tile of keys that comes into L1 serves all of them;
+// the output of a vector core's share has to fit into UB, beside what dropout needs.
 template <typename Config>
 struct TaskRows {
-  static constexpr int32_t kCube = Config::kValueDim <= kTile ? 2 * kTile : kTile;
+  static constexpr int32_t kLarge = Config::kExtras ? kTile : 224;  // of up to 256 values
+  static constexpr int32_t kCube = Config::kValueDim <= kTile       ? 2 * kTile
+                                   : Config::kValueDim <= 2 * kTile ? kLarge
+                                                                    : kTile;
   static constexpr int32_t kVector = kCube / Arch::kVectorCores;
 };
 

@@ -39,8 +39,9 @@ class VectorRole {
         caster_(args, static_cast<int32_t>(half), workspace_, ub_),
         half_(static_cast<int32_t>(half)) {
     for (int32_t slot = 0; slot < Layout::kSlots; ++slot) {
-      set_event<Event::MTE3_MTE2>(UbInEvent::kScores, slot);
+      set_event<Layout::kScoresFree>(UbInEvent::kScores, slot);
     }
+    if constexpr (Layout::kProbsApart) set_event<Event::MTE3_V>(UbOutEvent::kProbs);
     ub_.clear_row_numbers();
     vector_barrier();
   }
@@ -53,8 +54,9 @@ class VectorRole {
 
   __aicore__ inline void drain() {
     for (int32_t slot = 0; slot < Layout::kSlots; ++slot) {
-      wait_event<Event::MTE3_MTE2>(UbInEvent::kScores, slot);
+      wait_event<Layout::kScoresFree>(UbInEvent::kScores, slot);
     }
+    if constexpr (Layout::kProbsApart) wait_event<Event::MTE3_V>(UbOutEvent::kProbs);
     mask_.drain();
     if constexpr (Config::kExtras) dropout_.drain();
     output_.drain();
@@ -139,8 +141,10 @@ class VectorRole {
     softmax_.exponentiate(scores, rows, width, unit.task_slot(), unit.slot());
     softmax_.fold_sums(scores, rows, width);
     if constexpr (Config::kExtras) dropout_.apply(scores, unit, rows, width);
+    if constexpr (Layout::kProbsApart) wait_event<Event::MTE3_V>(UbOutEvent::kProbs);
     AscendC::Cast(ub_.probs[score_slot_], scores, AscendC::RoundMode::CAST_RINT,
                   static_cast<uint32_t>(rows.count * width));
+    if constexpr (Layout::kProbsApart) set_event<Event::V_MTE2>(UbInEvent::kScores, score_slot_);
     store_probs(unit, own, rows, width);
     score_slot_ = 1 - score_slot_;
   }
@@ -148,7 +152,7 @@ class VectorRole {
   __aicore__ inline void load_scores(const AscendC::GlobalTensor<float>& from, int32_t rows,
                                      int32_t width) {
     constexpr int32_t kPerBlock = Arch::kBlockBytes / static_cast<int32_t>(sizeof(float));
-    wait_event<Event::MTE3_MTE2>(UbInEvent::kScores, score_slot_);
+    wait_event<Layout::kScoresFree>(UbInEvent::kScores, score_slot_);
     AscendC::DataCopy(ub_.scores[score_slot_], from,
                       AscendC::DataCopyParams(
                           static_cast<uint16_t>(rows), static_cast<uint16_t>(width / kPerBlock),
@@ -170,7 +174,11 @@ class VectorRole {
     if constexpr (Config::kExtras) {
       if (unit.task.again) dropout_probs_.store(ub_.probs[score_slot_], unit, of_task, width);
     }
-    set_event<Event::MTE3_MTE2>(UbInEvent::kScores, score_slot_);
+    if constexpr (Layout::kProbsApart) {
+      set_event<Event::MTE3_V>(UbOutEvent::kProbs);
+    } else {
+      set_event<Event::MTE3_MTE2>(UbInEvent::kScores, score_slot_);
+    }
   }
 
   __aicore__ inline void finish(const Unit& unit, Rows own) {

@@ -1,7 +1,7 @@
 #pragma once
 
-// Places of the mla kernels in L1, in bytes: queries of a task, probabilities of a unit, and a ring
-// of pieces of keys and values, which come and go in the order of their use.
+// Places of the mla kernels in L1, in bytes: queries of a task, probabilities of 128 rows of a
+// unit, and a ring of pieces of keys and values, which come and go in the order of their use.
 
 #include "npu/kernels/arch.h"
 #include "npu/kernels/tile_shape.h"
@@ -12,7 +12,6 @@ template <typename Config>
 struct MlaLayout {
   static constexpr int32_t kElementBytes = 2;
   static constexpr int32_t kRows = TaskRows<Config>::kCube;
-  static_assert(kRows == kTile);
 
   // Rows of a piece are lines of L2: a shorter one takes hardly less time to come.
   static constexpr int32_t kPieceColumns = 256;
@@ -22,7 +21,7 @@ struct MlaLayout {
 
   static constexpr int32_t kProbGroups = 2;  // of the tiles of a unit
   static constexpr int32_t kGroupKeys = Stack<Config>::kKeys / kProbGroups;
-  static constexpr int32_t kProbGroupBytes = kRows * kGroupKeys * kElementBytes;
+  static constexpr int32_t kProbGroupBytes = kTile * kGroupKeys * kElementBytes;
 
   static constexpr int32_t kQuery = 0;
   static constexpr int32_t kQueryBytes = kRows * Config::kHeadDim * kElementBytes;

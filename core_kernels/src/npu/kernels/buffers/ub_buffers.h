@@ -18,15 +18,19 @@ struct UbBuffers {
   __aicore__ inline UbBuffers() {
     for (int32_t slot = 0; slot < Layout::kSlots; ++slot) {
       place(scores[slot], Layout::kScores, slot, Layout::kChunk);
-      probs[slot] = scores[slot].template ReinterpretCast<T>();
+      if constexpr (Layout::kProbsApart) {
+        place(probs[slot], Layout::kProbs, 0, Layout::kChunk);
+      } else {
+        probs[slot] = scores[slot].template ReinterpretCast<T>();
+      }
       place(partial[slot], Layout::kPartial, slot, Layout::kPartialElements);
-      place(low[slot], Layout::kLow, slot, Layout::kRows);
-      place(high[slot], Layout::kHigh, slot, Layout::kRows);
+      place(low[slot], Layout::kLow, slot, Layout::kRowNumbers);
+      place(high[slot], Layout::kHigh, slot, Layout::kRowNumbers);
     }
     for (int32_t slot = 0; slot < kUnitsInFlight; ++slot) {
-      place(shift[slot], Layout::kShift, slot, Layout::kRows);
-      place(sum[slot], Layout::kSum, slot, Layout::kRows);
-      place(alpha[slot], Layout::kAlpha, slot, Layout::kRows);
+      place(shift[slot], Layout::kShift, slot, Layout::kRowNumbers);
+      place(sum[slot], Layout::kSum, slot, Layout::kRowNumbers);
+      place(alpha[slot], Layout::kAlpha, slot, Layout::kRowNumbers);
     }
     constexpr int32_t kSpreadElements = Layout::kSpreadBytes / Layout::kFloat;
     place(out, Layout::kOut, 0, Layout::kRows * Config::kValueDim);
@@ -34,7 +38,7 @@ struct UbBuffers {
     place(fold, Layout::kFold, 0, Layout::kChunk / Arch::kBlockLanes);
     place(spread, Layout::kSpread, 0, kSpreadElements);
     for (int32_t part = 0; part < Layout::kParts; ++part) {
-      place(row_max[part], Layout::kRowMax, part, Layout::kRows);
+      place(row_max[part], Layout::kRowMax, part, Layout::kRowNumbers);
       place(part_max[part], Layout::kPartMax, part, Layout::kPartMaxBytes / Layout::kFloat);
       place(sum_fold[part], Layout::kSumFold, part, kSpreadElements);
     }
@@ -46,11 +50,11 @@ struct UbBuffers {
     place(twos, Layout::kTwos, 0, Arch::kVectorLanes);
     place(factors, Layout::kFactors, 0, Arch::kVectorLanes);
     place(bits, Layout::kBits, 0, Layout::kChunkRows * Arch::kVectorLanes / 8);
-    place(relative, Layout::kRelative, 0, Layout::kRows);
-    place(limit, Layout::kLimit, 0, Layout::kRows);
-    place(new_shift, Layout::kNewShift, 0, Layout::kRows);
-    place(row_sum, Layout::kRowSum, 0, Layout::kRows);
-    place(sinks, Layout::kSinks, 0, Layout::kRows);
+    place(relative, Layout::kRelative, 0, Layout::kRowNumbers);
+    place(limit, Layout::kLimit, 0, Layout::kRowNumbers);
+    place(new_shift, Layout::kNewShift, 0, Layout::kRowNumbers);
+    place(row_sum, Layout::kRowSum, 0, Layout::kRowNumbers);
+    place(sinks, Layout::kSinks, 0, Layout::kRowNumbers);
     if constexpr (Config::kExtras) place_dropout();
   }
 
@@ -61,7 +65,7 @@ struct UbBuffers {
   }
 
   Tensor<float> scores[Layout::kSlots];   // [rows, width]
-  Tensor<T> probs[Layout::kSlots];        // in place of the scores
+  Tensor<T> probs[Layout::kSlots];        // in place of the scores, or both in one of their own
   Tensor<float> partial[Layout::kSlots];  // [rows, value pitch]
   Tensor<float> out;                      // [rows, value pitch]
   Tensor<T> rounded_out;                  // in place of it

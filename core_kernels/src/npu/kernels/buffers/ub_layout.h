@@ -2,6 +2,7 @@
 
 // Places in UB, in bytes.
 
+#include "kernel_operator.h"
 #include "npu/kernels/arch.h"
 #include "npu/kernels/tile_shape.h"
 
@@ -10,14 +11,23 @@ namespace fa::npu {
 template <typename Config>
 struct UbLayout {
   static constexpr int32_t kSlots = 2;
-  static constexpr int32_t kFloat = 4;
+  static constexpr int32_t kFloat = 4, kElementBytes = 2;
   static constexpr int32_t kRows = TaskRows<Config>::kVector;
-  // Where the resident output is large, what is added to it comes into the places of scores.
-  static constexpr bool kPartialsInScores = Config::kValueDim > 256;
+  static constexpr int32_t kOutBytes = kRows * Config::kValueDim * kFloat;
+  // Probabilities take the place of their scores; or they have one of their own, so that loads of
+  // scores need not wait for stores, and what is added to the output comes into the places of
+  // scores. With head dims of 64 and 192/128 the latter is 2 % slower in predictions.
+  static constexpr bool kProbsApart =
+      !Config::kExtras && Config::kHeadDim != 64 && Config::kHeadDim != 192;
   // Scores that one pass of the softmax works on: at least 8 rows of a whole stack.
-  static constexpr int32_t kChunk = kPartialsInScores ? 4096 : 8192;
-  static constexpr int32_t kChunkRows = 64;  // at most
-  static constexpr int32_t kPartialElements = kPartialsInScores ? kChunk : 2048;
+  static constexpr int32_t kChunk = kOutBytes > 64 * 1024 ? 4096 : 8192;
+  // What frees a place of scores.
+  static constexpr AscendC::HardEvent kScoresFree =
+      kProbsApart ? AscendC::HardEvent::V_MTE2 : AscendC::HardEvent::MTE3_MTE2;
+  static constexpr int32_t kChunkRows = kProbsApart ? 32 : 64;  // at most
+  // Where UB is full: the LSE of a task waits for its store there.
+  static constexpr bool kLseInSpread = Config::kValueDim > 256;
+  static constexpr int32_t kPartialElements = kProbsApart ? kChunk : 2048;
   static_assert(kChunk >= Arch::kBlockLanes * Stack<Config>::kKeys);
   static_assert(kPartialElements >= Arch::kBlockLanes * Config::kValueDim);
 
@@ -25,16 +35,20 @@ struct UbLayout {
   static constexpr int32_t kPartKeys = 512;
   static constexpr int32_t kParts = (Stack<Config>::kKeys + kPartKeys - 1) / kPartKeys;
 
-  static constexpr int32_t kRowBytes = kRows * kFloat;                // one number per row
+  static constexpr int32_t kRowRepeats = (kRows + Arch::kVectorLanes - 1) / Arch::kVectorLanes;
+  static constexpr int32_t kRowNumbers = kRowRepeats * Arch::kVectorLanes;  // one per row
+  static constexpr int32_t kRowBytes = kRowNumbers * kFloat;
   static constexpr int32_t kSpreadBytes = kRows * Arch::kBlockBytes;  // a block per row
   static constexpr int32_t kChunkSpreadBytes = kChunkRows * Arch::kBlockBytes;
 
   static constexpr int32_t kScores = 0;
   static constexpr int32_t kScoresEnd = kScores + kSlots * kChunk * kFloat;
-  static constexpr int32_t kPartial = kPartialsInScores ? kScores : kScoresEnd;
+  static constexpr int32_t kProbs = kProbsApart ? kScoresEnd : kScores;
+  static constexpr int32_t kProbsEnd = kScoresEnd + (kProbsApart ? kChunk * kElementBytes : 0);
+  static constexpr int32_t kPartial = kProbsApart ? kScores : kProbsEnd;
   static constexpr int32_t kOut =
-      kPartialsInScores ? kScoresEnd : kPartial + kSlots * kPartialElements * kFloat;
-  static constexpr int32_t kOutEnd = kOut + kRows * Config::kValueDim * kFloat;
+      kProbsApart ? kProbsEnd : kPartial + kSlots * kPartialElements * kFloat;
+  static constexpr int32_t kOutEnd = kOut + kOutBytes;
   static constexpr int32_t kFold =
       Config::kExtras ? greater(kOutEnd, 2 * Arch::kUbBankBytes) : kOutEnd;
   static constexpr int32_t kFoldBytes = kChunk / Arch::kBlockLanes * kFloat;
@@ -53,12 +67,13 @@ struct UbLayout {
   static constexpr int32_t kSpreadPlace =
       greater(kSpreadBytes, kWordBytes + kBankOffset - kFoldBytes);
   static_assert(kSlots * kPartialElements * kFloat >= 2 * kWordBytes);
-  static_assert(!Config::kExtras || !kPartialsInScores);
+  static_assert(!Config::kExtras || !kProbsApart);
   static_assert((kPartial - kFold) % (2 * Arch::kVectorLanes * kFloat) == 0);
   static constexpr int32_t kLowSpread = kSpread + kSpreadPlace;
   static constexpr int32_t kHighSpread = kLowSpread + kChunkSpreadBytes;
-  static constexpr int32_t kLseSpread = kHighSpread + kChunkSpreadBytes;
-  static constexpr int32_t kColumns = kLseSpread + kSpreadBytes;  // 0, 1, 2, ...
+  static constexpr int32_t kLseSpread = kLseInSpread ? kSpread : kHighSpread + kChunkSpreadBytes;
+  static constexpr int32_t kColumns =  // 0, 1, 2, ...
+      kHighSpread + kChunkSpreadBytes + (kLseInSpread ? 0 : kSpreadBytes);
   static constexpr int32_t kTwos = kColumns + Stack<Config>::kKeys * kFloat;
   static constexpr int32_t kFactors = kTwos + Arch::kVectorLanes * kFloat;
   static constexpr int32_t kSumFold = kFactors + Arch::kVectorLanes * kFloat;
