@@ -9,6 +9,7 @@ constexpr int64_t kRowUnit = 16;
 constexpr int64_t kFewestRows = 64;  // below this a task's products waste most of the cube
 constexpr int64_t kMostRounds = 64;  // with more of them the last one hardly counts
 constexpr int64_t kLastRounds = 5;   // whose tasks may become smaller
+constexpr int64_t kMostTried = 16;   // numbers of large blocks, as every call makes a plan
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -49,7 +50,9 @@ TaskCut choose_cut(const CutWork& work) {
   if (blocks * work.sequences > kMostRounds * work.cores) return best;
   int64_t least = predicted_rows(work, best);
   const int64_t most_small = ceil_div(kLastRounds * work.cores, work.sequences);
-  for (int64_t large = blocks - 1; large >= std::max<int64_t>(0, blocks - most_small); --large) {
+  const int64_t fewest_large = std::max<int64_t>(0, blocks - std::min(most_small, kMostTried));
+  for (int64_t large = blocks - 1; large >= 0; --large) {
+    if (large < fewest_large) large = 0;  // small ones alone are tried too
     const int64_t dealt = large * work.sequences;
     const int64_t places = ceil_div(dealt, work.cores) * work.cores - dealt;
     for (int64_t rounds = 0; rounds <= kLastRounds; ++rounds) {
