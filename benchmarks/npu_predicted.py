@@ -16,7 +16,7 @@ import npu_timing
 from npu_timing import CLOCK_MHZ, CORES, tensor
 
 from fa_testing.dropout_bits import threshold
-from npu.kernel_args import EARLY_BLOCKS, LATE_BLOCKS, ForwardArgs, LengthArgs
+from npu.kernel_args import EARLY_BLOCKS, LATE_BLOCKS, ForwardArgs, LengthArgs, TaskCut
 
 MAC_PER_CYCLE = 16 * 16 * 16
 # The goal, in percent, of non-causal B = 1, H = 16, S = 8k.
@@ -42,8 +42,8 @@ class Shape:
         return self.macs / (microseconds * CORES * MAC_PER_CYCLE * CLOCK_MHZ)
 
 
-def predict(sim: ModuleType, shape: Shape, profile: str) -> Any:
-    """What the simulator's run returns."""
+def predict(sim: ModuleType, shape: Shape, profile: str, cut: TaskCut | None = None) -> Any:
+    """What the simulator's run returns. `cut`: instead of the one that the host would choose."""
     args = ForwardArgs(batch=1, q_heads=shape.heads, kv_heads=shape.heads, heads_per_row_group=1)
     args.head_dim, args.value_dim = shape.head_dim, shape.value_dim
     args.dropout.kept, args.dropout.threshold = 1.0 - shape.dropout, threshold(shape.dropout)
@@ -56,7 +56,7 @@ def predict(sim: ModuleType, shape: Shape, profile: str) -> Any:
     v, args.v = tensor(sim, (1, shape.tokens, shape.heads, shape.value_dim))
     out, args.out = tensor(sim, (1, shape.tokens, shape.heads, shape.value_dim))
     suffix = "_extras" if shape.dropout > 0 else ""
-    return npu_timing.predict(sim, args, "fp16", [q, k, v], [out], profile, suffix)
+    return npu_timing.predict(sim, args, "fp16", [q, k, v], [out], profile, suffix, cut)
 
 
 def main() -> None:

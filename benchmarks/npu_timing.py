@@ -61,11 +61,13 @@ def predict(
     outputs: list[Any],
     profile: str,
     suffix: str = "",
+    cut: TaskCut | None = None,
 ) -> Any:
     """Times a forward kernel of the bucket that `args` needs; returns the simulator's run.
-    `suffix`: of its name, for extras or an int8 cache."""
+    `suffix`: of its name, for extras or an int8 cache; `cut`: instead of
+    the one that the host would choose."""
     bucket = bucket_of(args.head_dim, args.value_dim, args.qv.address != 0)
-    args.cut = _cut(args, bucket.task_rows_with(suffix))
+    args.cut = cut or _cut(args, bucket.task_rows_with(suffix))
     workspace = sim.Virtual(bucket.workspace_bytes(CORES, suffix == "_int8"))
     args.workspace = workspace.address
     return sim.run(

@@ -35,10 +35,10 @@ def installed_core(*, keep_objects: bool) -> Path:
       SystemExit: the build fails, or the sources change while it runs.
     """
 
-    def build(prefix: Path) -> None:
+    def build(prefix: Path, key: str) -> None:
         name = "core-objects-" + digest(cmake.configuration(), str(CORE))
         with build_directory(name, _trees(), keep=keep_objects) as folder:
-            cmake.build_and_install(CORE, folder, prefix, extra=[f"-DFA_BUILD_KEY={core_key()}"])
+            cmake.build_and_install(CORE, folder, prefix, extra=[f"-DFA_BUILD_KEY={key}"])
 
     cmake.log("NPU kernels: {} ({})".format(*toolchain.chosen()))
     return cached("core", core_key, build)

@@ -63,7 +63,7 @@ def _installed_module(common: Path, core: Path, *, keep: bool) -> Path:
         versions = f"{sys.version} {filename} pybind11 {pybind11.__version__}"
         return digest(core.name, versions, file_hashes(common))
 
-    def build(prefix: Path) -> None:
+    def build(prefix: Path, _key: str) -> None:
         name = "module-objects-" + digest(cmake.configuration(), str(common), str(python))
         with build_directory(name, [common, core / "include"], keep=keep) as folder:
             # Through a link, so that a new core does not change every compile command.

@@ -15,13 +15,13 @@ from .workspace import cache_directory, locked
 _UNUSED_SECONDS = 30 * 24 * 3600
 
 
-def cached(kind: str, key: Callable[[], str], build: Callable[[Path], None]) -> Path:
+def cached(kind: str, key: Callable[[], str], build: Callable[[Path, str], None]) -> Path:
     """A prefix from the cache, built first if it is not there; others who want it wait.
 
     Args:
       kind: of what is installed, such as core.
       key: names what the present sources and configuration give.
-      build: installs it below the prefix that it is given.
+      build: installs it below the prefix that it is given; gets its name too.
     Raises:
       SystemExit: the build fails, or the sources change while it runs.
     """
@@ -34,7 +34,7 @@ def cached(kind: str, key: Callable[[], str], build: Callable[[Path], None]) -> 
             started = time.monotonic()
             with tempfile.TemporaryDirectory(prefix=f"{entry.name}.", dir=entry.parent) as staging:
                 prefix = Path(staging) / "prefix"
-                build(prefix)
+                build(prefix, name)
                 if key() != name:
                     raise SystemExit(
                         f"the {kind}'s sources changed while it was built: build again"

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from npu.kernel_args import TaskCut
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 npu_predicted = importlib.import_module("npu_predicted")
 npu_decode = importlib.import_module("npu_decode")
@@ -26,6 +28,8 @@ BASELINE = {
     (256, False): 466289,
     (256, True): 303314,
 }
+# The host's choice may take this much longer than the best: it counts rows in whole rounds.
+CUT_ALLOWED = 1.05
 DROPOUT_BASELINE = 541643
 
 
@@ -34,6 +38,24 @@ def test_predicted_cycles(sim: ModuleType, dim: int, causal: bool) -> None:
     shape = npu_predicted.Shape(2048, dim, 128 if dim == 192 else dim, causal)
     cycles = npu_predicted.predict(sim, shape, "default").timing.cycles
     assert cycles == pytest.approx(BASELINE[dim, causal], rel=0.02)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("tokens", [1024, 2048])
+@pytest.mark.parametrize("dim", [64, 128, 192, 256])
+def test_chosen_cuts_are_near_the_best(
+    sim: ModuleType, dim: int, tokens: int, causal: bool
+) -> None:
+    """Against tasks of one size: the largest, and of 128 rows."""
+    shape = npu_predicted.Shape(tokens, dim, 128 if dim == 192 else dim, causal)
+
+    def cycles(rows: int) -> float:
+        cut = TaskCut(rows, 0, rows) if rows else None
+        return float(npu_predicted.predict(sim, shape, "default", cut).timing.cycles)
+
+    chosen, even = cycles(0), {rows: cycles(rows) for rows in (128, 224 if dim == 256 else 256)}
+    print(f"{chosen:.0f}; {even}")
+    assert chosen <= CUT_ALLOWED * min(even.values())
 
 
 def test_large_heads_meet_their_goal(sim: ModuleType) -> None:

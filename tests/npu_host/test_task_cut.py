@@ -14,7 +14,7 @@ CORES = 24
 
 
 class Shape(NamedTuple):
-    """With one key, as a plan does not depend on how many there are."""
+    """With one key: of many, splits might be chosen instead."""
 
     batch: int
     queries: int

@@ -17,8 +17,6 @@ constexpr int32_t kRowUnit = 16;
 constexpr int32_t kColumnUnit = 16;
 constexpr int64_t kAlignment = 512;  // of regions of the workspace
 constexpr int32_t kMaxPackedHeads = 128;
-// Below this a task's products waste most of the cube.
-constexpr int32_t kFewestRows = 64;
 
 int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
@@ -67,7 +65,7 @@ int64_t task_count(const Geometry& g, int32_t heads, const TaskCut& cut) {
 // The largest tasks that still give every core one.
 int32_t task_rows(const Geometry& g, int32_t heads, int32_t max_rows, int32_t cores) {
   int32_t rows = max_rows;
-  int32_t fewest = std::max<int32_t>(kFewestRows, static_cast<int32_t>(ceil_div(heads, 16)) * 16);
+  int32_t fewest = static_cast<int32_t>(std::max(kFewestRows, ceil_div(heads, 16) * 16));
   while (rows / 2 >= fewest && rows / 2 % kRowUnit == 0 &&
          task_count(g, heads, {rows, 0, rows}) < cores) {
     rows /= 2;

@@ -6,7 +6,6 @@ namespace fa::npu {
 namespace {
 
 constexpr int64_t kRowUnit = 16;
-constexpr int64_t kFewestRows = 64;  // below this a task's products waste most of the cube
 constexpr int64_t kMostRounds = 64;  // with more of them the last one hardly counts
 constexpr int64_t kLastRounds = 5;   // whose tasks may become smaller
 constexpr int64_t kMostTried = 16;   // numbers of large blocks, as every call makes a plan
@@ -28,8 +27,7 @@ TaskCut cut_at_diagonal(const CutWork& work) {
   return {rows, 0, rows};
 }
 
-}  // namespace
-
+// The time of the core that has most to do without a mask, in rows that see all keys.
 int64_t predicted_rows(const CutWork& work, const TaskCut& cut) {
   const int64_t size = cut.rows / work.heads, rest_size = cut.rest_rows / work.heads;
   const int64_t rest = std::max<int64_t>(0, work.queries - cut.blocks * size);
@@ -41,6 +39,8 @@ int64_t predicted_rows(const CutWork& work, const TaskCut& cut) {
   return large_rounds * (cut.rows + rows_of_keys(work)) +
          rest_rounds * (cut.rest_rows + rows_of_keys(work));
 }
+
+}  // namespace
 
 TaskCut choose_cut(const CutWork& work) {
   if (work.diagonal) return cut_at_diagonal(work);

@@ -17,12 +17,12 @@ struct CutWork {
   bool diagonal = false;    // a mask ends there
 };
 
-// The time of the core that has most to do without a mask, in rows that see all keys.
-int64_t predicted_rows(const CutWork& work, const TaskCut& cut);
+inline constexpr int64_t kFewestRows = 64;  // below this a task's products waste most of the cube
 
-// The cut with the least of them. Tasks are dealt out in turn: where a last round would keep some
-// of the cores only, the last blocks of each sequence are made smaller, so that it keeps all.
-// At a diagonal the last tasks are short anyway, and large or small ones are all that is tried.
+// The cut that keeps the core with most to do busy for the shortest time. Tasks are dealt out in
+// turn: where a last round would keep some of the cores only, the last blocks of each sequence are
+// made smaller, so that it keeps all. At a diagonal the last tasks are short anyway, and large or
+// small ones are all that is tried.
 TaskCut choose_cut(const CutWork& work);
 
 }  // namespace fa::npu
