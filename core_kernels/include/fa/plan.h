@@ -12,6 +12,10 @@ struct Plan {
   const char* isa = "";
   int32_t rows_per_task = 0;  // packed rows (query, head of a group) that share one pass over K/V
   bool pack_gqa = true;
+  // Entries of up to few_rows rows: tasks of up to few_heads heads. Which of these share a task
+  // changes no result.
+  int32_t few_rows = 0;
+  int32_t few_heads = 1;
   int32_t splits = 1;  // forward: KV ranges merged by combine; backward: KV ranges with own dq
   int32_t threads = 1;
   int64_t tasks = 0;

@@ -27,7 +27,7 @@ Status supports_forward(const ForwardProblem&) { return {}; }
 
 Status plan_cpu_forward(const ForwardProblem& problem, Plan* plan) {
   plan->isa = cpu::microkernels().name;
-  plan_forward(problem, plan);
+  plan_forward(problem, cpu::few_rows(problem), plan);
   return {};
 }
 

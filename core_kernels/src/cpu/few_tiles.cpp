@@ -7,10 +7,6 @@
 namespace fa::cpu {
 namespace {
 
-// Up to here empty rows of a strip cost more than its products save.
-constexpr int kFewRows = 8;
-constexpr int kFewRowsBesidePairs = 4;  // strips of pairs are narrow and twice as fast
-
 // Whole vectors of every unit.
 int round_up(int dim) { return (dim + kMaxStrip - 1) / kMaxStrip * kMaxStrip; }
 
@@ -25,10 +21,8 @@ FewTiles::FewTiles(const TaskRows& task)
       d_pitch_(round_up(d_)),
       dv_pitch_(round_up(dv_)) {}
 
-bool FewTiles::take(const ForwardProblem& problem, const Microkernels& isa, int64_t entry_rows) {
-  if (problem.k.dtype == DType::kFloat8E4M3) return false;
-  bool pairs = isa.pairs && PairTiles::take_dtypes(problem);
-  return entry_rows <= std::min(isa.strip, pairs ? kFewRowsBesidePairs : kFewRows);
+bool FewTiles::take_dtypes(const ForwardProblem& problem) {
+  return problem.k.dtype != DType::kFloat8E4M3;
 }
 
 int64_t FewTiles::bytes() const {

@@ -8,6 +8,8 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <memory>
+#include <vector>
 
 #include "cpu/append.h"
 #include "cpu/combine.h"
@@ -17,10 +19,13 @@
 #include "plan/task_list.h"
 
 namespace fa::cpu {
+
+alignas(64) static const char kZeros[512 * sizeof(float)] = {};
+const char* const kZeroRow = kZeros;
+
 namespace {
 
 constexpr double kLn2 = 0.6931471805599453;
-constexpr char kZeroRow[512 * sizeof(float)] = {};
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 // Where a task's results go: the outputs, or the partials of one split.
@@ -42,23 +47,56 @@ class ForwardTask {
         rows_{problem,    queries, isa, geometry_.entries[static_cast<size_t>(task.entry)],
               task.entry, {},      {}},
         block_(rows_.block),
-        tiles_(describe(plan)) {
-    take_buffers();
+        tiles_(describe(plan)) {}
+
+  int64_t bytes() const {
+    int64_t rows = int64_t{block_.strips} * block_.strip;
+    return tiles_.bytes() + Scratch::bytes<float>(rows * geometry_.value_dim) +
+           2 * Scratch::bytes<float>(rows) + Scratch::bytes<uint32_t>(kTileKv);
   }
 
-  void run(const Target& target) {
+  void take(Scratch* scratch) {
+    int64_t rows = int64_t{block_.strips} * block_.strip, dv = geometry_.value_dim;
+    tiles_.take(scratch);
+    o_ = scratch->take<float>(rows * dv);
+    m_ = scratch->take<float>(rows);
+    l_ = scratch->take<float>(rows);
+    keep_ = scratch->take<uint32_t>(kTileKv);
+    std::fill(o_, o_ + rows * dv, 0.0f);
+    std::fill(m_, m_ + rows, -kInfinity);
+    std::fill(l_, l_ + rows, 0.0f);
+  }
+
+  Tiles& tiles() { return tiles_; }
+
+  void begin() {
     tiles_.load_queries();
-    int32_t begin, end;
-    key_range(&begin, &end);
-    locate(begin, end);
-    while (load_tile(end)) {
-      if (FA_MUTATE("drop_tile", false, key_ > begin && key_ + keys_ >= end)) continue;
-      for (int x = 0; x < block_.strips; ++x) {
-        if (Tiles::kFetchAhead) prefetch(x);
-        attend(x);
-      }
+    key_range(&begin_, &end_);
+    locate(begin_);
+  }
+
+  // Goes to the next tile and finds the one behind it; false when there is none.
+  bool advance() {
+    tile_ = next_;
+    if (tile_.keys > 0) locate(tile_.key + tile_.keys);
+    return tile_.keys > 0;
+  }
+
+  // The tile behind this one, 0 keys if this is the last.
+  const TileRows& upcoming() const { return next_; }
+
+  // Works on the tile, while `ahead` is fetched.
+  void work(const TileRows& ahead) {
+    if (FA_MUTATE("drop_tile", false, tile_.key > begin_ && tile_.key + tile_.keys >= end_)) return;
+    tiles_.load(tile_, ahead);
+    for (int x = 0; x < block_.strips; ++x) {
+      if (Tiles::kFetchAhead) prefetch(x);
+      attend(x);
     }
-    if (rows_.problem.probs.defined) write_probs(begin, end);
+  }
+
+  void end(const Target& target) {
+    if (rows_.problem.probs.defined) write_probs();
     tiles_.finish(state(0));
     for (int x = 0; x < block_.strips; ++x) finish_strip(x, target);
   }
@@ -71,21 +109,6 @@ class ForwardTask {
     describe_rows(geometry_, task_.entry, rows_.group, task_.row_begin, task_.rows,
                   Tiles::strip(rows_.isa), &rows_.block);
     return rows_;
-  }
-
-  void take_buffers() {
-    int64_t rows = int64_t{block_.strips} * block_.strip, dv = geometry_.value_dim;
-    Scratch& scratch = local_scratch();
-    scratch.reset(tiles_.bytes() + Scratch::bytes<float>(rows * dv) +
-                  2 * Scratch::bytes<float>(rows) + Scratch::bytes<uint32_t>(kTileKv));
-    tiles_.take(&scratch);
-    o_ = scratch.take<float>(rows * dv);
-    m_ = scratch.take<float>(rows);
-    l_ = scratch.take<float>(rows);
-    keep_ = scratch.take<uint32_t>(kTileKv);
-    std::fill(o_, o_ + rows * dv, 0.0f);
-    std::fill(m_, m_ + rows, -kInfinity);
-    std::fill(l_, l_ + rows, 0.0f);
   }
 
   StripState state(int x) {
@@ -104,31 +127,20 @@ class ForwardTask {
     *end = static_cast<int32_t>(std::min<int64_t>(block_.end_key, split_end));
   }
 
-  // Finds the next tile: keys from `begin` on, up to `end` or the next multiple of kTileKv.
-  void locate(int32_t begin, int32_t end) {
+  // Finds the next tile: keys from `begin` on, up to end_ or the next multiple of a tile.
+  void locate(int32_t begin) {
     const ForwardProblem& p = rows_.problem;
     int32_t head = rows_.group.kv_head;
     next_.keys = 0;
-    if (begin >= end) return;
+    if (begin >= end_) return;
     next_.key = Tiles::tile_begin(begin);
-    next_.keys = std::min(end, begin / kTileKv * kTileKv + kTileKv) - next_.key;
+    next_.keys = std::min(end_, begin / Tiles::kKeys * Tiles::kKeys + Tiles::kKeys) - next_.key;
     int hidden = begin - next_.key;  // no row sees these, and the tensor may hold anything there
     int seen = next_.keys - hidden;
     std::fill(next_.k, next_.k + hidden, kZeroRow);
     std::fill(next_.v, next_.v + hidden, kZeroRow);
     kv_rows(p.k, p.paged, rows_.entry, head, begin, seen, next_.k + hidden);
     kv_rows(p.v, p.paged, rows_.entry, head, begin, seen, next_.v + hidden);
-  }
-
-  // Loads the tile found last and finds the next one.
-  bool load_tile(int32_t end) {
-    TileRows tile = next_;
-    key_ = tile.key;
-    keys_ = tile.keys;
-    if (keys_ == 0) return false;
-    locate(key_ + keys_, end);
-    tiles_.load(tile, next_);
-    return true;
   }
 
   // The part of the next tile that strip x has the time for.
@@ -156,7 +168,7 @@ class ForwardTask {
     bool alibi = geometry_.alibi.data != nullptr;
     return {tiles_.multiply_keys(x, range.keys),
             range.keys,
-            key_,
+            tile_.key,
             block_.lo + first,
             block_.hi + first,
             range.edge,
@@ -167,11 +179,11 @@ class ForwardTask {
   }
 
   void fill_keep_bits(int x, int keys) {
-    fill_keep(geometry_, task_.entry, block_, x, key_, keys, keep_);
+    fill_keep(geometry_, task_.entry, block_, x, tile_.key, keys, keep_);
   }
 
   void attend(int x) {
-    StripRange range = strip_range(block_, x, key_, keys_);
+    StripRange range = strip_range(block_, x, tile_.key, tile_.keys);
     if (range.keys == 0) return;
     Scores scores = multiply_keys(x, range);
     Keep keep;
@@ -183,11 +195,12 @@ class ForwardTask {
   }
 
   // S_dmask: exp(score - row maximum), negative where dropped.
-  void write_probs(int32_t begin, int32_t end) {
-    locate(begin, end);
-    while (load_tile(end)) {
+  void write_probs() {
+    locate(begin_);
+    while (advance()) {
+      tiles_.load(tile_, next_);
       for (int x = 0; x < block_.strips; ++x) {
-        StripRange range = strip_range(block_, x, key_, keys_);
+        StripRange range = strip_range(block_, x, tile_.key, tile_.keys);
         if (range.keys == 0) continue;
         Scores scores = multiply_keys(x, range);
         tiles_.probabilities({scores, state(x).m});
@@ -208,7 +221,7 @@ class ForwardTask {
         row[j] = (keep_[j] >> r) & 1u ? p : -p;
       }
       int64_t at = task_.entry * probs.stride[0] + id.q_head * probs.stride[1] +
-                   id.q_index * probs.stride[2] + key_;
+                   id.q_index * probs.stride[2] + tile_.key;
       rows_.isa.store_row(row, probs.dtype, keys,
                           static_cast<char*>(probs.data) + at * dtype_size(probs.dtype));
     }
@@ -252,12 +265,12 @@ class ForwardTask {
   TaskRows rows_;
   const RowBlock& block_;
   Tiles tiles_;
-  TileRows next_;
+  TileRows tile_, next_;
   float* o_;  // strips of [Dv][strip]
   float* m_;  // [rows]
   float* l_;
-  uint32_t* keep_;              // [kTileKv]
-  int32_t key_ = 0, keys_ = 0;  // of the loaded tile
+  uint32_t* keep_;               // [kTileKv]
+  int32_t begin_ = 0, end_ = 0;  // keys of this split that some row sees
 };
 
 // Partials as [splits, rows of q, Hq, tokens, Dv], in the workspace or where the caller asked.
@@ -322,21 +335,97 @@ void clear_unused(const ForwardProblem& problem, const CombineProblem* combine) 
   }
 }
 
-void run_task(const ForwardProblem& problem, const TokenView& queries, const Plan& plan,
-              const Microkernels& isa, const Task& task, const Target& target) {
-  const Geometry& g = problem.geometry;
+// What the tasks of one call have in common.
+struct Call {
+  const ForwardProblem& problem;
+  const TokenView& queries;
+  const Plan& plan;
+  const Microkernels& isa;
+  const Target& target;
+};
+
+template <typename Tiles>
+void run_task(const Call& call, const Task& task) {
+  ForwardTask<Tiles> rows(call.problem, call.queries, call.plan, call.isa, task);
+  Scratch& scratch = local_scratch();
+  scratch.reset(rows.bytes());
+  rows.take(&scratch);
+  rows.begin();
+  while (rows.advance()) rows.work(rows.upcoming());
+  rows.end(call.target);
+}
+
+// What is fetched while head `h` works: its share of the next tile of all heads, in the order that
+// they have in memory, which prefetchers of the processor then follow.
+template <typename Heads>
+void find_share(const Heads& heads, size_t h, TileRows* share) {
+  size_t count = heads.size();
+  share->keys = heads.front()->upcoming().keys;
+  for (int j = 0; j < share->keys; ++j) {
+    size_t piece = h * static_cast<size_t>(share->keys) + static_cast<size_t>(j);
+    const TileRows& of_head = heads[piece % count]->upcoming();
+    share->k[j] = of_head.k[piece / count];
+    share->v[j] = of_head.v[piece / count];
+  }
+}
+
+// The heads of a task take turns, tile by tile.
+template <typename Tiles>
+void run_heads(const Call& call, const Task& task) {
+  std::vector<std::unique_ptr<ForwardTask<Tiles>>> heads;
+  int64_t bytes = 0;
+  for (int32_t h = 0; h < task.heads; ++h) {
+    Task of_head = task;
+    of_head.head += h;
+    heads.push_back(std::make_unique<ForwardTask<Tiles>>(call.problem, call.queries, call.plan,
+                                                         call.isa, of_head));
+    bytes += heads.back()->bytes();
+  }
+  Scratch& scratch = local_scratch();
+  scratch.reset(bytes);
+  for (auto& head : heads) {
+    head->take(&scratch);
+    head->tiles().share_scores(heads.front()->tiles());
+    head->begin();
+  }
+  TileRows ahead;
+  for (;;) {
+    bool more = false;
+    for (auto& head : heads) more = head->advance();
+    if (!more) break;
+    for (size_t h = 0; h < heads.size(); ++h) {
+      find_share(heads, h, &ahead);
+      heads[h]->work(ahead);
+    }
+  }
+  for (auto& head : heads) head->end(call.target);
+}
+
+bool take_pairs(const ForwardProblem& problem, const Microkernels& isa) {
+  return isa.pairs && PairTiles::take_dtypes(problem);
+}
+
+// The tiles of a task.
+void run(const Call& call, const Task& task) {
+  const Geometry& g = call.problem.geometry;
   int64_t rows = g.entries[static_cast<size_t>(task.entry)].q_len;
-  if (plan.pack_gqa) rows *= g.group;
-  if (FewTiles::take(problem, isa, rows)) {
-    ForwardTask<FewTiles>(problem, queries, plan, isa, task).run(target);
-  } else if (isa.pairs && PairTiles::take_dtypes(problem)) {
-    ForwardTask<PairTiles>(problem, queries, plan, isa, task).run(target);
+  if (call.plan.pack_gqa) rows *= g.group;
+  bool pairs = take_pairs(call.problem, call.isa);
+  if (rows <= call.plan.few_rows) {
+    pairs ? run_heads<FewPairTiles>(call, task) : run_heads<FewTiles>(call, task);
   } else {
-    ForwardTask<Fp32Tiles>(problem, queries, plan, isa, task).run(target);
+    pairs ? run_task<PairTiles>(call, task) : run_task<Fp32Tiles>(call, task);
   }
 }
 
 }  // namespace
+
+int32_t few_rows(const ForwardProblem& problem) {
+  const Microkernels& isa = microkernels();
+  if (take_pairs(problem, isa)) return FewPairTiles::kMostRows;
+  if (!FewTiles::take_dtypes(problem)) return 0;
+  return std::min(isa.strip, FewTiles::kMostRows);
+}
 
 void run_forward(const ForwardProblem& problem, const Plan& plan, void* workspace) {
   const Microkernels& isa = microkernels();
@@ -345,7 +434,7 @@ void run_forward(const ForwardProblem& problem, const Plan& plan, void* workspac
   CombineProblem combine = partials(problem, plan, memory);
   bool split = plan.splits > 1;
   clear_unused(problem, split ? &combine : nullptr);
-  TaskList tasks(problem.geometry, plan.rows_per_task, plan.pack_gqa, plan.splits);
+  TaskList tasks(problem.geometry, plan);
   parallel_for(plan.threads, tasks.size(), [&](int64_t index) {
     Task task = tasks.at(index);
     Target target = {problem.out, problem.lse, problem.geometry.empty_lse};
@@ -354,7 +443,7 @@ void run_forward(const ForwardProblem& problem, const Plan& plan, void* workspac
       target.out.data += task.split * combine.out_split_stride * 4;
       target.lse.data += task.split * combine.lse_split_stride;
     }
-    run_task(problem, queries, plan, isa, task, target);
+    run({problem, queries, plan, isa, target}, task);
   });
   if (split) run_combine(combine, isa, plan.threads);
 }

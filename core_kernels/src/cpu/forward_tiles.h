@@ -1,8 +1,9 @@
 #pragma once
 
-// What a forward task does with a tile of keys, in three ways: in fp32, by products of bf16 pairs,
-// or in fp32 without tiles for few rows.
+// What a forward task does with a tile of keys: in fp32 or by products of bf16 pairs, packed or,
+// for few rows, where the tensor has it.
 
+#include "cpu/microkernel.h"
 #include "cpu/scratch.h"
 #include "cpu/tile_io.h"
 
@@ -41,6 +42,9 @@ struct StripState {
   float* o;  // [Dv][strip]
 };
 
+// A row of zeros as long as the widest one, in every dtype.
+extern const char* const kZeroRow;
+
 // Which probabilities of a strip are kept.
 struct Keep {
   const uint32_t* bits = nullptr;  // [keys] bit per row; null = all
@@ -52,6 +56,7 @@ class Fp32Tiles {
   explicit Fp32Tiles(const TaskRows& task);
 
   static constexpr bool kFetchAhead = true;  // the task fetches the next tile into the cache
+  static constexpr int kKeys = kTileKv;
   static int strip(const Microkernels& isa) { return isa.strip; }
   // Where a tile starts whose first key that is seen is `begin`.
   static int32_t tile_begin(int32_t begin) { return begin; }
@@ -85,6 +90,7 @@ class PairTiles {
   explicit PairTiles(const TaskRows& task);
 
   static constexpr bool kFetchAhead = true;
+  static constexpr int kKeys = kTileKv;
   static bool take_dtypes(const ForwardProblem& problem);
   static int strip(const Microkernels& isa) { return isa.pairs->strip; }
   static int32_t tile_begin(int32_t begin) { return begin / 2 * 2; }
@@ -114,18 +120,22 @@ class PairTiles {
 
 // For a decode step, whose few rows would leave most of a strip empty: a vector holds neighbours
 // along D or Dv, and keys and values are read once, where the tensor has them. Whether an entry's
-// rows are few depends on the entry alone.
+// rows are few depends on the entry alone. A task has several heads, which take turns tile by tile:
+// the heads of a token are beside each other in memory.
 class FewTiles {
  public:
   explicit FewTiles(const TaskRows& task);
 
   static constexpr bool kFetchAhead = false;  // its kernels do
-  static bool take(const ForwardProblem& problem, const Microkernels& isa, int64_t entry_rows);
+  static constexpr int kKeys = 32;            // of all heads, they stay in the second level
+  static constexpr int kMostRows = 8;         // more fill a strip well enough
+  static bool take_dtypes(const ForwardProblem& problem);
   static int strip(const Microkernels& isa) { return isa.strip; }
   static int32_t tile_begin(int32_t begin) { return begin; }
 
   int64_t bytes() const;
   void take(Scratch* scratch);
+  void share_scores(const FewTiles& other) { s_ = other.s_; }
   void load_queries();
   void load(const TileRows& tile, const TileRows& next);
   float* multiply_keys(int x, int keys);
@@ -144,6 +154,43 @@ class FewTiles {
   float* q_ = nullptr;      // [strip][d_pitch]
   float* qv_ = nullptr;     // [strip][dv_pitch]
   float* s_ = nullptr;      // [kTileKv][strip]
+  float* o_ = nullptr;      // [rows][dv_pitch]
+  float* alpha_ = nullptr;  // [strip]
+};
+
+// The same by products of bf16 pairs.
+class FewPairTiles {
+ public:
+  explicit FewPairTiles(const TaskRows& task);
+
+  static constexpr bool kFetchAhead = false;
+  static constexpr int kKeys = FewTiles::kKeys;
+  static constexpr int kMostRows = 16;
+  static int strip(const Microkernels& isa) { return isa.pairs->strip; }
+  static int32_t tile_begin(int32_t begin) { return PairTiles::tile_begin(begin); }
+
+  int64_t bytes() const;
+  void take(Scratch* scratch);
+  void share_scores(const FewPairTiles& other) { s_ = other.s_; }
+  void load_queries();
+  void load(const TileRows& tile, const TileRows& next);
+  float* multiply_keys(int x, int keys);
+  void attend(const Scores& scores, const Keep& keep, const StripState& state);
+  void probabilities(const ProbsStep& step) { kernels_.probs_step(step); }
+  void finish(const StripState& state);
+
+ private:
+  FewKeys keys(int count) const;
+  FewKeys values(int count) const;
+
+  const TaskRows& task_;
+  const PairKernels& kernels_;
+  const int strip_, rows_, d_, dv_, d_pitch_, dv_pitch_;  // pitches in values
+  TileRows tile_;
+  const TileRows* next_ = nullptr;
+  uint32_t* q_ = nullptr;   // [rows][d_pitch / 2]
+  uint32_t* qv_ = nullptr;  // [rows][dv_pitch / 2]
+  float* s_ = nullptr;      // [kTileKv][strip], then p in pairs
   float* o_ = nullptr;      // [rows][dv_pitch]
   float* alpha_ = nullptr;  // [strip]
 };

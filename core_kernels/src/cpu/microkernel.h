@@ -136,6 +136,30 @@ struct PairSoftmaxStep {
   uint32_t* p;  // [pairs of keys][strip], may be scores.s
 };
 
+// Few rows: keys, values and rows of queries have neighbours along D in pairs, as in the tensor.
+// There is room for whole blocks of kFewPairRows rows, all of which are computed.
+inline constexpr int kFewPairRows = 4;
+
+// s[key][r] (+)= k[key] . q[r], s with one strip
+struct FewPairScores {
+  FewKeys k;
+  const uint32_t* q;  // [rows][pitch], whole vectors
+  int pitch;
+  int rows;
+  float* s;
+  bool accumulate;
+};
+
+// o[r] = alpha[r] * o[r] + sum over keys of p[key][r] * v[key], an even number of keys
+struct FewPairValues {
+  FewKeys v;
+  const uint32_t* p;   // [pairs of keys][strip]
+  const float* alpha;  // [rows]
+  int rows;
+  float* o;  // [rows][pitch], whole pairs of vectors
+  int pitch;
+};
+
 // The forward of bf16 tensors on a unit with dot products of bf16 pairs.
 struct PairKernels {
   int strip;
@@ -144,6 +168,8 @@ struct PairKernels {
   void (*probs_step)(const ProbsStep& step);
   // target[i] = pair of first[i] and second[i], which are bf16.
   void (*pair_rows)(const uint16_t* first, const uint16_t* second, int n, uint32_t* target);
+  void (*few_scores)(const FewPairScores& scores);
+  void (*few_values)(const FewPairValues& values);
 };
 
 struct Microkernels {

@@ -121,6 +121,15 @@ void load_pair_strip(const TokenView& view, const BatchEntry& entry, const RowBl
   }
 }
 
+void load_pair_rows(const TokenView& view, const BatchEntry& entry, const RowBlock& block, int rows,
+                    int dim, int pitch, uint32_t* target) {
+  std::memset(target, 0, sizeof(uint32_t) * static_cast<size_t>(rows * pitch));
+  for (int r = 0; r < block.rows; ++r) {
+    std::memcpy(target + r * pitch, row_address(view, entry, block.id[r]),
+                sizeof(uint16_t) * static_cast<size_t>(dim));
+  }
+}
+
 void load_strip_rows(const Microkernels& isa, const TokenView& view, const BatchEntry& entry,
                      const RowBlock& block, int strip_index, int dim, int pitch, float* target) {
   int rows = rows_in_strip(block, strip_index);

@@ -51,7 +51,11 @@ void load_strip(const Microkernels& isa, const TokenView& view, const BatchEntry
 void load_pair_strip(const TokenView& view, const BatchEntry& entry, const RowBlock& block,
                      int strip_index, int dim, uint32_t* target);
 
-// fp32 [strip][pitch] of the same rows, zero-padded.
+// bf16 values of the first rows of a block as they are, [rows][pitch] pairs, zero-padded.
+void load_pair_rows(const TokenView& view, const BatchEntry& entry, const RowBlock& block, int rows,
+                    int dim, int pitch, uint32_t* target);
+
+// fp32 [strip][pitch] of the rows of a strip, zero-padded.
 void load_strip_rows(const Microkernels& isa, const TokenView& view, const BatchEntry& entry,
                      const RowBlock& block, int strip_index, int dim, int pitch, float* target);
 

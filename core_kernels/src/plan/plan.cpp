@@ -12,6 +12,10 @@ namespace {
 // the core count would change results from one machine to the next.
 constexpr int64_t kEnoughTasks = 16;
 constexpr int64_t kMinKeysPerSplit = 512;
+// Rows of an entry that are few on some unit: all of its heads may share a task.
+constexpr int64_t kFewRows = 16;
+// Enough for threads to end at about the same time.
+constexpr int64_t kTasksPerThread = 4;
 constexpr int64_t kMaxBackwardBytes = int64_t{64} << 20;
 // Below this many multiply-adds a second thread costs more than it saves.
 constexpr double kSerialWork = 1.5e6;
@@ -44,8 +48,9 @@ int64_t row_count(const Geometry& g) { return g.q_rows * g.q_heads * g.q_tokens;
 int32_t choose_splits(int64_t batch, int64_t q_len, int64_t kv_len, int64_t q_heads,
                       int64_t kv_heads, int64_t head_dim, int64_t value_dim) {
   if (batch <= 0 || q_len <= 0 || kv_heads <= 0) return 1;
-  int64_t blocks = ceil_div(q_len * (q_heads / kv_heads), rows_per_task(head_dim, value_dim));
-  int64_t tasks = batch * kv_heads * blocks;
+  int64_t rows = q_len * (q_heads / kv_heads);
+  int64_t blocks = ceil_div(rows, rows_per_task(head_dim, value_dim));
+  int64_t tasks = rows <= kFewRows ? batch : batch * kv_heads * blocks;
   int64_t splits = std::min(ceil_div(kEnoughTasks, tasks), kv_len / kMinKeysPerSplit);
   return static_cast<int32_t>(std::max<int64_t>(1, splits));
 }
@@ -63,7 +68,15 @@ ForwardWorkspace forward_workspace(const ForwardProblem& problem, const Plan& pl
   return workspace;
 }
 
-void plan_forward(const ForwardProblem& problem, Plan* plan) {
+// Heads that share a task of few rows: as many as leave every thread some tasks.
+static int32_t few_heads(const Geometry& g, const Plan& plan, int64_t threads) {
+  int64_t heads = plan.pack_gqa ? g.kv_heads : g.q_heads;
+  int64_t single = g.batch * heads * plan.splits;  // tasks of one head
+  int64_t most = single / (threads == 1 ? 1 : kTasksPerThread * threads);
+  return static_cast<int32_t>(std::max<int64_t>(1, std::min(heads, most)));
+}
+
+void plan_forward(const ForwardProblem& problem, int32_t few_rows, Plan* plan) {
   const Geometry& g = problem.geometry;
   const PlanOptions& options = problem.options;
   plan->rows_per_task = rows_per_task(g.head_dim, g.value_dim);
@@ -74,7 +87,10 @@ void plan_forward(const ForwardProblem& problem, Plan* plan) {
                                  g.head_dim, g.value_dim);
   }
   if (problem.probs.defined) plan->splits = 1;  // S_dmask needs the row maximum over all keys
-  plan->tasks = TaskList(g, plan->rows_per_task, plan->pack_gqa, plan->splits).size();
+  plan->few_rows = few_rows;
+  plan->few_heads =
+      few_heads(g, *plan, thread_count(options, plan->splits * row_count(g), total_work(g)));
+  plan->tasks = TaskList(g, *plan).size();
   plan->threads = thread_count(options, plan->tasks, total_work(g));
   ForwardWorkspace workspace = forward_workspace(problem, *plan);
   plan->workspace_bytes = workspace.rotated_q + workspace.partial_out + workspace.partial_lse;

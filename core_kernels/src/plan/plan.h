@@ -44,7 +44,7 @@ BackwardWorkspace backward_workspace(const BackwardProblem& problem, const Plan&
 using SplitChoice = int32_t (*)(const MetadataCall& call);
 Status plan_metadata(const MetadataCall& call, SplitChoice choose, std::vector<int32_t>* metadata);
 
-void plan_forward(const ForwardProblem& problem, Plan* plan);
+void plan_forward(const ForwardProblem& problem, int32_t few_rows, Plan* plan);
 void plan_backward(const BackwardProblem& problem, int32_t strip, Plan* plan);
 
 }  // namespace fa

@@ -48,6 +48,10 @@ inline VecF exp2_of_score(VecF x) {
 
 }  // namespace
 
+#include "cpu/isa/key_parts.h"
+
+#include "cpu/isa/few_pair_kernels.h"
+
 #include "cpu/isa/pair_kernels.h"
 
 }  // namespace fa::cpu::avx512bf16

@@ -7,8 +7,6 @@ namespace {
 
 constexpr int kFewRows = 4;                  // rows that share a look at keys and values
 constexpr int kFewVectors = FA_FEW_VECTORS;  // keys at a time, or vectors of Dv
-constexpr int kDistance = 32;                // keys between a fetch and its use
-constexpr int kPart = 16;                    // keys whose values are read for all of Dv
 
 template <DType kType>
 inline VecF load_values(const char* row) {
@@ -66,20 +64,6 @@ inline Quad sums_of_lanes(const VecF v[4]) {
          __builtin_shuffle(halves[0], halves[1], Indices{2, 3, 6, 7});
 }
 
-// Brings the rows of keys [first, first + count) closer, kDistance keys before their turn, in this
-// tile or the next. Nearer than a tile: rows with a large power of two between them share few sets
-// of a cache, where they would evict each other first.
-template <DType kType>
-inline void fetch_ahead(const FewKeys& keys, int first, int count) {
-  constexpr int kBytes = dtype_size(kType);
-  int bytes = keys.dim * kBytes;
-  for (int j = first + kDistance; j < first + kDistance + count; ++j) {
-    if (j >= keys.count + keys.ahead_count) return;
-    const char* row = j < keys.count ? keys.rows[j] : keys.ahead[j - keys.count];
-    for (int i = 0; i < bytes; i += 64) __builtin_prefetch(row + i, 0, 2);
-  }
-}
-
 template <DType kType, bool kWhole, int kKeys, int kRows>
 inline void add_products(const FewScores& f, int key, const float* q, int i,
                          VecF acc[kKeys][kRows]) {
@@ -129,19 +113,14 @@ template <DType kType>
 void few_scores_of(const FewScores& f) {
   int key = 0;
   for (; key + kFewVectors <= f.k.count; key += kFewVectors) {
-    fetch_ahead<kType>(f.k, key, kFewVectors);
+    fetch_ahead(f.k, key, kFewVectors);
     score_rows<kType, kFewVectors>(f, key);
   }
   for (; key < f.k.count; ++key) {
-    fetch_ahead<kType>(f.k, key, 1);
+    fetch_ahead(f.k, key, 1);
     score_rows<kType, 1>(f, key);
   }
 }
-
-// A part of the keys of a tile.
-struct Part {
-  int begin, end;
-};
 
 // kRows rows and kVectors vectors of Dv, from element i on.
 template <DType kType, bool kWhole, int kRows, int kVectors>
@@ -186,7 +165,7 @@ template <DType kType>
 void few_values_of(const FewValues& f) {
   for (int begin = 0; begin < f.v.count; begin += kPart) {
     Part part = {begin, begin + kPart < f.v.count ? begin + kPart : f.v.count};
-    fetch_ahead<kType>(f.v, part.begin, part.end - part.begin);
+    fetch_ahead(f.v, part.begin, part.end - part.begin);
     int row = 0;
     for (; row + kFewRows <= f.rows; row += kFewRows) value_rows<kType, kFewRows>(f, part, row);
     for (; row < f.rows; ++row) value_rows<kType, 1>(f, part, row);

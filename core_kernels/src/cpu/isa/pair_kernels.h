@@ -1,6 +1,7 @@
 // The pair kernels of microkernel.h, written once over the vectors of vector_math.h; a strip is one
 // vector wide. Each ISA unit defines the steps that its instructions decide (dot, round_to_pairs,
-// exp2_of_score), then includes this file inside its own namespace, after strip_scores.h.
+// exp2_of_score), then includes this file inside its own namespace, after strip_scores.h and
+// few_pair_kernels.h.
 // No #pragma once: one inclusion per ISA unit is the point.
 
 namespace {
@@ -128,5 +129,6 @@ void pair_rows(const uint16_t* first, const uint16_t* second, int n, uint32_t* t
 }  // namespace
 
 // The explicit `extern` gives the table external linkage in spite of `const`.
-extern const PairKernels kPairKernels = {kLanes, pair_gemm, pair_softmax_step, probs_step<kLanes>,
-                                         pair_rows};
+extern const PairKernels kPairKernels = {
+    kLanes,    pair_gemm,       pair_softmax_step, probs_step<kLanes>,
+    pair_rows, few_pair_scores, few_pair_values};

@@ -62,6 +62,8 @@ void floats_to_halves(const float* source, uint16_t* target) {
 
 #include "cpu/isa/strip_scores.h"
 
+#include "cpu/isa/key_parts.h"
+
 #include "cpu/isa/few_kernels.h"
 
 #include "cpu/isa/strip_kernels.h"

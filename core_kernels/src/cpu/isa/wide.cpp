@@ -39,6 +39,8 @@ void floats_to_halves(const float* source, uint16_t* target) {
 
 #include "cpu/isa/strip_scores.h"
 
+#include "cpu/isa/key_parts.h"
+
 #include "cpu/isa/few_kernels.h"
 
 #include "cpu/isa/strip_kernels.h"
@@ -61,6 +63,8 @@ inline VecU round_to_pairs(VecF first, VecF second) {
 inline VecF exp2_of_score(VecF x) { return exp2(x); }
 
 }  // namespace
+
+#include "cpu/isa/few_pair_kernels.h"
 
 #include "cpu/isa/pair_kernels.h"
 
