@@ -33,7 +33,7 @@ HALF_SUBNORMAL = {
     torch.float16: 2.0**-25,
     torch.bfloat16: FLUSH,
 }
-# The instruction sets whose forward of bf16 tensors rounds P to bf16 (`wide`: test builds).
+# The instruction sets that round P (and dS) of bf16 tensors to bf16 (`wide`: test builds).
 PAIR_ISAS = ("avx512bf16", "wide")
 
 
@@ -65,7 +65,8 @@ class Precision:
     def of_cpu(inputs: torch.dtype, out: torch.dtype, isa: str) -> Precision:
         """What the CPU kernels of an instruction set promise for inputs and results of a dtype."""
         if inputs == torch.bfloat16 and isa in PAIR_ISAS:
-            return Precision(out, out, p=UNIT_ROUNDOFF[inputs])
+            unit = UNIT_ROUNDOFF[inputs]
+            return Precision(out, out, p=unit, p_backward=unit)
         return Precision.of(out)
 
     @staticmethod

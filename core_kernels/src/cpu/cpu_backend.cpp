@@ -39,7 +39,7 @@ Status run_cpu_forward(const ForwardProblem& problem, const Plan& plan,
 
 Status plan_cpu_backward(const BackwardProblem& problem, Plan* plan) {
   plan->isa = cpu::microkernels().name;
-  plan_backward(problem, cpu::microkernels().strip, plan);
+  plan_backward(problem, cpu::backward_strip(problem), plan);
   return {};
 }
 

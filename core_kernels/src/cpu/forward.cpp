@@ -19,10 +19,6 @@
 #include "plan/task_list.h"
 
 namespace fa::cpu {
-
-alignas(64) static const char kZeros[512 * sizeof(float)] = {};
-const char* const kZeroRow = kZeros;
-
 namespace {
 
 constexpr double kLn2 = 0.6931471805599453;

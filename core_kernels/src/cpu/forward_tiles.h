@@ -42,9 +42,6 @@ struct StripState {
   float* o;  // [Dv][strip]
 };
 
-// A row of zeros as long as the widest one, in every dtype.
-extern const char* const kZeroRow;
-
 // Which probabilities of a strip are kept.
 struct Keep {
   const uint32_t* bits = nullptr;  // [keys] bit per row; null = all

@@ -114,11 +114,13 @@ struct FewValues {
 // c[i][x] (+)= sum over k of a(i, k) * b(k, x), for one strip of rows x; products are exact, sums
 // fp32. With an odd k the second half of the last pairs is ignored, whatever it holds.
 struct PairGemm {
-  float* c;           // [m][strip]
+  float* c;  // c[i] at c + i * c_row
+  int64_t c_row;
   const uint32_t* a;  // pair p of a(i, .) at a + i * a_i + p * a_pair
   int64_t a_i;
   int64_t a_pair;
-  const uint32_t* b;  // [pairs][strip]
+  const uint32_t* b;  // pair p of b at b + p * b_row
+  int64_t b_row;
   int m;
   int k;                // values, not pairs
   const float* factor;  // [strip] of what c holds, which is added; null: c is overwritten
@@ -134,6 +136,16 @@ struct PairSoftmaxStep {
   const uint32_t* keep;  // [keys] bit per row, or null
   float keep_scale;
   uint32_t* p;  // [pairs of keys][strip], may be scores.s
+};
+
+// One step of the backward: of what BackwardStep leaves in s and dp, rounded to bf16, also the
+// pairs that the next products sum over. Strips are side by side in p_rows and ds_rows.
+struct PairBackwardStep {
+  BackwardStep step;
+  uint16_t* p_rows;   // [keys][row_pitch]
+  uint16_t* ds_rows;  // [keys][row_pitch]
+  int64_t row_pitch;
+  uint32_t* ds;  // [pairs of keys][strip]
 };
 
 // Few rows: keys, values and rows of queries have neighbours along D in pairs, as in the tensor.
@@ -160,7 +172,7 @@ struct FewPairValues {
   int pitch;
 };
 
-// The forward of bf16 tensors on a unit with dot products of bf16 pairs.
+// bf16 tensors on a unit with dot products of bf16 pairs.
 struct PairKernels {
   int strip;
   void (*gemm)(const PairGemm& gemm);
@@ -168,6 +180,9 @@ struct PairKernels {
   void (*probs_step)(const ProbsStep& step);
   // target[i] = pair of first[i] and second[i], which are bf16.
   void (*pair_rows)(const uint16_t* first, const uint16_t* second, int n, uint32_t* target);
+  // target[p][row] = pair p of rows[row], for a strip of rows of n values; an odd n ends with a 0.
+  void (*pair_strip)(const uint16_t* const* rows, int n, uint32_t* target);
+  void (*backward_step)(const PairBackwardStep& step);
   void (*few_scores)(const FewPairScores& scores);
   void (*few_values)(const FewPairValues& values);
 };

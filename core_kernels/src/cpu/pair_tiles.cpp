@@ -58,10 +58,10 @@ void PairTiles::take(Scratch* scratch) {
 void PairTiles::load_queries() {
   for (int x = 0; x < task_.block.strips; ++x) {
     uint32_t* q = q_ + x * d_pairs_ * strip_;
-    load_pair_strip(task_.queries, task_.entry, task_.block, x, d_, q);
+    load_pair_strip(kernels_, task_.queries, task_.entry, task_.block, x, d_, q);
     if (!has_qv_) continue;
     uint32_t* qv = qv_ + x * dv_pairs_ * strip_;
-    load_pair_strip(task_.problem.qv, task_.entry, task_.block, x, dv_, qv);
+    load_pair_strip(kernels_, task_.problem.qv, task_.entry, task_.block, x, dv_, qv);
   }
 }
 
@@ -76,11 +76,11 @@ void PairTiles::load(const TileRows& tile, const TileRows&) {
 
 float* PairTiles::multiply_keys(int x, int keys) {
   const uint32_t* q = q_ + x * d_pairs_ * strip_;
-  kernels_.gemm({s_, k_, d_pairs_, 1, q, keys, d_, nullptr});
+  kernels_.gemm({s_, strip_, k_, d_pairs_, 1, q, strip_, keys, d_, nullptr});
   if (has_qv_) {
     const uint32_t* qv = qv_ + x * dv_pairs_ * strip_;
     std::fill(factor_, factor_ + strip_, 1.0f);
-    kernels_.gemm({s_, v_rows_, dv_pairs_, 1, qv, keys, dv_, factor_});
+    kernels_.gemm({s_, strip_, v_rows_, dv_pairs_, 1, qv, strip_, keys, dv_, factor_});
   }
   return s_;
 }
@@ -89,7 +89,7 @@ void PairTiles::attend(const Scores& scores, const Keep& keep, const StripState&
   uint32_t* p = reinterpret_cast<uint32_t*>(s_);
   kernels_.softmax_step({scores, state.m, state.l, factor_, keep.bits, keep.scale, p});
   // o[i][row] = o[i][row] * alpha[row] + sum over keys of v[key][i] * p[key][row]
-  kernels_.gemm({state.o, v_, 1, dv_, p, dv_, scores.keys, factor_});
+  kernels_.gemm({state.o, strip_, v_, 1, dv_, p, strip_, dv_, scores.keys, factor_});
 }
 
 }  // namespace fa::cpu

@@ -11,12 +11,15 @@ namespace fa::cpu {
 namespace {
 
 constexpr int kMaxDim = 512;
+alignas(64) constexpr char kZeros[kMaxDim * sizeof(float)] = {};
 
 int rows_in_strip(const RowBlock& block, int strip_index) {
   return std::min(block.strip, block.rows - strip_index * block.strip);
 }
 
 }  // namespace
+
+const char* const kZeroRow = kZeros;
 
 void describe_rows(const Geometry& geometry, int32_t entry_index, const HeadGroup& group,
                    int64_t row_begin, int rows, int strip, RowBlock* block) {
@@ -108,17 +111,20 @@ void load_strip(const Microkernels& isa, const TokenView& view, const BatchEntry
   }
 }
 
-void load_pair_strip(const TokenView& view, const BatchEntry& entry, const RowBlock& block,
-                     int strip_index, int dim, uint32_t* target) {
-  int strip = block.strip, pairs = (dim + 1) / 2;
-  size_t bytes = sizeof(uint16_t) * static_cast<size_t>(dim);
-  uint32_t row[kMaxDim / 2];
-  row[pairs - 1] = 0;  // the second half of an odd dim's last pair
-  std::memset(target, 0, sizeof(uint32_t) * static_cast<size_t>(pairs * strip));
-  for (int r = 0; r < rows_in_strip(block, strip_index); ++r) {
-    std::memcpy(row, row_address(view, entry, block.id[strip_index * strip + r]), bytes);
-    for (int i = 0; i < pairs; ++i) target[i * strip + r] = row[i];
+void strip_rows(const TokenView& view, const BatchEntry& entry, const RowBlock& block,
+                int strip_index, const uint16_t** rows) {
+  for (int r = 0; r < block.strip; ++r) {
+    int row = strip_index * block.strip + r;
+    const char* address = row < block.rows ? row_address(view, entry, block.id[row]) : kZeroRow;
+    rows[r] = reinterpret_cast<const uint16_t*>(address);
   }
+}
+
+void load_pair_strip(const PairKernels& kernels, const TokenView& view, const BatchEntry& entry,
+                     const RowBlock& block, int strip_index, int dim, uint32_t* target) {
+  const uint16_t* rows[kMaxStrip];
+  strip_rows(view, entry, block, strip_index, rows);
+  kernels.pair_strip(rows, dim, target);
 }
 
 void load_pair_rows(const TokenView& view, const BatchEntry& entry, const RowBlock& block, int rows,

@@ -9,6 +9,9 @@
 
 namespace fa::cpu {
 
+// A row of zeros as long as the widest one, in every dtype.
+extern const char* const kZeroRow;
+
 // Who the packed rows of a task are and which keys they see.
 struct RowBlock {
   int rows = 0;
@@ -47,9 +50,13 @@ void load_kv_tile(const Microkernels& isa, const TokenView& view, const PagedLay
 void load_strip(const Microkernels& isa, const TokenView& view, const BatchEntry& entry,
                 const RowBlock& block, int strip_index, int dim, float* target);
 
-// The same of bf16 values in pairs, [pairs of dim][strip]; with an odd dim the last pairs have a 0.
-void load_pair_strip(const TokenView& view, const BatchEntry& entry, const RowBlock& block,
-                     int strip_index, int dim, uint32_t* target);
+// Addresses of the rows of a strip; those past the block are kZeroRow.
+void strip_rows(const TokenView& view, const BatchEntry& entry, const RowBlock& block,
+                int strip_index, const uint16_t** rows);
+
+// bf16 values of a strip in pairs, [pairs of dim][strip]; with an odd dim the last pairs have a 0.
+void load_pair_strip(const PairKernels& kernels, const TokenView& view, const BatchEntry& entry,
+                     const RowBlock& block, int strip_index, int dim, uint32_t* target);
 
 // bf16 values of the first rows of a block as they are, [rows][pitch] pairs, zero-padded.
 void load_pair_rows(const TokenView& view, const BatchEntry& entry, const RowBlock& block, int rows,

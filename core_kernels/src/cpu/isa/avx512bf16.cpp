@@ -23,6 +23,8 @@ inline VecF dot(VecF sum, VecU a, VecU b) {
   return _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b));
 }
 
+inline VecH round_to_halves(VecF x) { return reinterpret_cast<VecH>(_mm512_cvtneps_pbh(x)); }
+
 inline VecU round_to_pairs(VecF first, VecF second) {
   const __m512i interleave =
       _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6,

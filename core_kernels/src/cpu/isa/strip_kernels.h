@@ -210,26 +210,16 @@ void apply_keep(float* s, int keys, const uint32_t* keep, float keep_scale) {
 
 template <bool kExtras>
 void backward_columns(const BackwardStep& step, int x) {
-  const Scores& s = step.scores;
-  RowVectors rows = row_vectors(s, x);
+  RowVectors rows = row_vectors(step.scores, x);
   VecF lse2 = load<VecF>(step.lse2 + x);
   VecF delta = load<VecF>(step.delta + x);
-  VecF capped = {};
-  for (int j = 0; j < s.keys; ++j) {
-    float* s_cell = s.s + j * kStrip + x;
+  for (int j = 0; j < step.scores.keys; ++j) {
+    float* s_cell = step.scores.s + j * kStrip + x;
     float* dp_cell = step.dp + j * kStrip + x;
-    VecF p = exp2(score<kExtras>(s, rows, j, load<VecF>(s_cell), &capped) - lse2);
-    VecF dp = load<VecF>(dp_cell);
-    VecF dropped = p;
-    if (step.keep) {
-      VecF factor = keep_factor(step.keep[j], x, step.keep_scale);
-      dropped = p * factor;
-      dp = dp * factor;
-    }
-    VecF ds = p * (dp - delta) * s.scale;
-    if (kExtras && s.softcap > 0) ds = ds * (1.0f - capped * capped);
-    store(s_cell, dropped);
-    store(dp_cell, ds);
+    VecF p = load<VecF>(s_cell), dp = load<VecF>(dp_cell);
+    backward_of_key<kExtras>(step, rows, j, x, lse2, delta, &p, &dp);
+    store(s_cell, p);
+    store(dp_cell, dp);
   }
 }
 

@@ -71,4 +71,21 @@ inline VecF keep_factor(uint32_t bits, int x, float keep_scale) {
   return set != 0u ? broadcast(keep_scale) : VecF{};
 }
 
+// From a raw product and dp to the dropped-out probability and ds, for the vector of rows at x.
+template <bool kExtras>
+inline void backward_of_key(const BackwardStep& step, const RowVectors& rows, int key, int x,
+                            VecF lse2, VecF delta, VecF* p, VecF* dp) {
+  const Scores& s = step.scores;
+  VecF capped = {};
+  VecF probability = exp2(score<kExtras>(s, rows, key, *p, &capped) - lse2);
+  *p = probability;
+  if (step.keep) {
+    VecF factor = keep_factor(step.keep[key], x, step.keep_scale);
+    *p = probability * factor;
+    *dp = *dp * factor;
+  }
+  *dp = probability * (*dp - delta) * s.scale;
+  if (kExtras && s.softcap > 0) *dp = *dp * (1.0f - capped * capped);
+}
+
 }  // namespace

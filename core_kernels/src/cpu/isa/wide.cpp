@@ -56,6 +56,8 @@ inline VecF dot(VecF sum, VecU a, VecU b) {
   return sum + as_floats(a << 16) * as_floats(b << 16);
 }
 
+inline VecH round_to_halves(VecF x) { return narrowed(bfloat16_bits(x)); }
+
 inline VecU round_to_pairs(VecF first, VecF second) {
   return bfloat16_bits(first) | bfloat16_bits(second) << 16;
 }

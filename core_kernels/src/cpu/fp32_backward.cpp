@@ -1,0 +1,187 @@
+// Backward tasks in fp32, for every dtype and unit: strips of rows go over a tile of keys.
+
+#include <algorithm>
+#include <cstring>
+
+#include "cpu/backward_tasks.h"
+#include "cpu/scratch.h"
+
+namespace fa::cpu {
+namespace {
+
+int round_up(int value, int unit) { return (value + unit - 1) / unit * unit; }
+
+// Tiles and strips of one task, see microkernel.h for the layouts.
+struct Buffers {
+  float *k, *v, *dk, *dv;  // [kTileKv][...]; gradients have padded rows
+  float *q, *q_rows, *dout, *dout_rows;
+  float *qv, *qv_rows;
+  float *s, *dp, *lse2, *delta;
+  uint32_t* keep;
+};
+
+class BackwardTask {
+ public:
+  BackwardTask(const BackwardRun& run, const BackwardWork& work)
+      : run_(run),
+        problem_(run.problem),
+        geometry_(run.problem.geometry),
+        isa_(run.isa),
+        entry_index_(work.entry),
+        entry_(geometry_.entries[static_cast<size_t>(work.entry)]),
+        group_{geometry_.group, work.kv_head, work.kv_head * geometry_.group},
+        split_(work.split),
+        strip_(run.isa.strip),
+        d_(geometry_.head_dim),
+        dv_(geometry_.value_dim),
+        d_pitch_(round_up(d_, strip_)),
+        dv_pitch_(round_up(dv_, strip_)),
+        has_qv_(run.problem.qv.data != nullptr) {
+    take_buffers();
+  }
+
+  void run() {
+    int32_t step = kTileKv * run_.plan.splits;
+    for (int32_t key = split_ * kTileKv; key < entry_.kv_len; key += step) {
+      run_tile(key, std::min(kTileKv, entry_.kv_len - key));
+    }
+  }
+
+ private:
+  void take_buffers() {
+    Scratch& scratch = local_scratch();
+    int64_t tile = kTileKv, strip = strip_;
+    int64_t floats = tile * (d_ + dv_ + d_pitch_ + dv_pitch_ + 2 * strip + 1) +
+                     strip * (d_ + 2 * dv_ + d_pitch_ + 2 * dv_pitch_ + 2);
+    scratch.reset(floats * 4 + 16 * 64);
+    Buffers& b = buffers_;
+    b.k = scratch.take<float>(tile * d_);
+    b.v = scratch.take<float>(tile * dv_);
+    b.dk = scratch.take<float>(tile * d_pitch_);
+    b.dv = scratch.take<float>(tile * dv_pitch_);
+    b.s = scratch.take<float>(tile * strip);
+    b.dp = scratch.take<float>(tile * strip);
+    b.keep = scratch.take<uint32_t>(tile);
+    b.q = scratch.take<float>(strip * d_);
+    b.dout = scratch.take<float>(strip * dv_);
+    b.qv = scratch.take<float>(strip * dv_);
+    b.q_rows = scratch.take<float>(strip * d_pitch_);
+    b.dout_rows = scratch.take<float>(strip * dv_pitch_);
+    b.qv_rows = scratch.take<float>(strip * dv_pitch_);
+    b.lse2 = scratch.take<float>(strip);
+    b.delta = scratch.take<float>(strip);
+  }
+
+  void run_tile(int32_t key, int keys) {
+    load_kv_tile(isa_, problem_.k, {}, entry_, group_.kv_head, key, keys, d_, buffers_.k);
+    load_kv_tile(isa_, problem_.v, {}, entry_, group_.kv_head, key, keys, dv_, buffers_.v);
+    std::memset(buffers_.dk, 0, sizeof(float) * static_cast<size_t>(keys * d_pitch_));
+    std::memset(buffers_.dv, 0, sizeof(float) * static_cast<size_t>(keys * dv_pitch_));
+    bool skip = FA_MUTATE("drop_tile", false, key > 0 && key + keys >= entry_.kv_len);
+    int64_t rows = int64_t{entry_.q_len} * group_.size;
+    for (int64_t row = 0; row < rows && !skip; row += strip_) {
+      int count = static_cast<int>(std::min<int64_t>(strip_, rows - row));
+      describe_rows(geometry_, entry_index_, group_, row, count, strip_, &block_);
+      StripRange range = strip_range(block_, 0, key, keys);
+      if (range.keys > 0) run_strip(row, key, range);
+    }
+    store_tile(key, keys);
+  }
+
+  void load_queries() {
+    load_strip(isa_, problem_.q, entry_, block_, 0, d_, buffers_.q);
+    load_strip_rows(isa_, problem_.q, entry_, block_, 0, d_, d_pitch_, buffers_.q_rows);
+    load_strip(isa_, problem_.dout, entry_, block_, 0, dv_, buffers_.dout);
+    load_strip_rows(isa_, problem_.dout, entry_, block_, 0, dv_, dv_pitch_, buffers_.dout_rows);
+    if (!has_qv_) return;
+    load_strip(isa_, problem_.qv, entry_, block_, 0, dv_, buffers_.qv);
+    load_strip_rows(isa_, problem_.qv, entry_, block_, 0, dv_, dv_pitch_, buffers_.qv_rows);
+  }
+
+  void run_strip(int64_t row, int32_t key, const StripRange& range) {
+    load_row_values(run_, entry_, block_, 0, buffers_.lse2, buffers_.delta);
+    load_queries();
+    int keys = range.keys;
+    multiply_keys(buffers_.s, buffers_.k, d_, buffers_.q, keys, false);
+    if (has_qv_) multiply_keys(buffers_.s, buffers_.v, dv_, buffers_.qv, keys, true);
+    multiply_keys(buffers_.dp, buffers_.v, dv_, buffers_.dout, keys, false);
+    probabilities(key, range);
+    multiply_rows(buffers_.dv, dv_pitch_, buffers_.s, buffers_.dout_rows, keys);
+    multiply_rows(buffers_.dk, d_pitch_, buffers_.dp, buffers_.q_rows, keys);
+    int64_t first = split_ * run_.rows + run_.head_first_row(entry_index_, group_.kv_head) + row;
+    multiply_dims(run_.dq + first * d_, buffers_.k, d_, keys);
+    if (!has_qv_) return;
+    multiply_rows(buffers_.dv, dv_pitch_, buffers_.dp, buffers_.qv_rows, keys);
+    multiply_dims(run_.dqv + first * dv_, buffers_.v, dv_, keys);
+  }
+
+  void probabilities(int32_t key, const StripRange& range) {
+    const uint32_t* keep = nullptr;
+    if (geometry_.dropout.p > 0) {
+      fill_keep(geometry_, entry_index_, block_, 0, key, range.keys, buffers_.keep);
+      keep = buffers_.keep;
+    }
+    bool alibi = geometry_.alibi.data != nullptr;
+    Scores scores = {buffers_.s,
+                     range.keys,
+                     key,
+                     block_.lo,
+                     block_.hi,
+                     range.edge,
+                     geometry_.scale,
+                     geometry_.softcap,
+                     alibi ? block_.slope : nullptr,
+                     alibi ? block_.diagonal : nullptr};
+    isa_.backward_step({scores, buffers_.dp, buffers_.lse2, buffers_.delta, keep,
+                        static_cast<float>(1.0 / (1.0 - geometry_.dropout.p))});
+  }
+
+  // c[key][row] (+)= tile[key] . strip[row]
+  void multiply_keys(float* c, const float* tile, int dim, const float* strip, int keys,
+                     bool accumulate) {
+    isa_.gemm({c, strip_, 0, tile, dim, 1, strip, strip_, 0, keys, dim, 1, accumulate});
+  }
+
+  // gradient[key][dim] += sum over rows of weights[key][row] * rows[row][dim]
+  void multiply_rows(float* gradient, int pitch, const float* weights, const float* rows,
+                     int keys) {
+    isa_.gemm({gradient, pitch, strip_, weights, strip_, 1, rows, pitch, strip_, keys, strip_,
+               pitch / strip_, true});
+  }
+
+  // gradient[dim][row] += sum over keys of tile[key][dim] * ds[key][row]
+  void multiply_dims(float* gradient, const float* tile, int dim, int keys) {
+    isa_.gemm({gradient, strip_, 0, tile, 1, dim, buffers_.dp, strip_, 0, dim, keys, 1, true});
+  }
+
+  void store_tile(int32_t key, int keys) {
+    for (int j = 0; j < keys; ++j) {
+      int64_t token = entry_.kv_begin + key + j;
+      isa_.store_row(buffers_.dk + j * d_pitch_, problem_.dk.dtype, d_,
+                     problem_.dk.at(entry_.kv_row, token, group_.kv_head));
+      isa_.store_row(buffers_.dv + j * dv_pitch_, problem_.dv.dtype, dv_,
+                     problem_.dv.at(entry_.kv_row, token, group_.kv_head));
+    }
+  }
+
+  const BackwardRun& run_;
+  const BackwardProblem& problem_;
+  const Geometry& geometry_;
+  const Microkernels& isa_;
+  const int32_t entry_index_;
+  const BatchEntry& entry_;
+  const HeadGroup group_;
+  const int32_t split_;
+  const int strip_, d_, dv_, d_pitch_, dv_pitch_;
+  const bool has_qv_;
+  Buffers buffers_;
+  RowBlock block_;
+};
+
+}  // namespace
+
+void run_fp32_backward(const BackwardRun& run, const BackwardWork& work) {
+  BackwardTask(run, work).run();
+}
+
+}  // namespace fa::cpu

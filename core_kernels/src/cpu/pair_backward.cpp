@@ -1,0 +1,236 @@
+// Backward tasks by products of bf16 pairs: blocks of rows go over a tile of keys. P and dS of a
+// block are collected, rounded to bf16, so that dK and dV are loaded and stored once for many rows.
+
+#include <algorithm>
+#include <cstring>
+
+#include "cpu/backward_tasks.h"
+#include "cpu/scratch.h"
+
+namespace fa::cpu {
+namespace {
+
+constexpr int kRows = 64;  // of a block
+
+int round_up(int value, int unit) { return (value + unit - 1) / unit * unit; }
+
+const uint16_t* halves(const char* row) { return reinterpret_cast<const uint16_t*>(row); }
+
+class PairBackwardTask {
+ public:
+  PairBackwardTask(const BackwardRun& run, const BackwardWork& work)
+      : run_(run),
+        problem_(run.problem),
+        geometry_(run.problem.geometry),
+        kernels_(*run.isa.pairs),
+        entry_index_(work.entry),
+        entry_(geometry_.entries[static_cast<size_t>(work.entry)]),
+        group_{geometry_.group, work.kv_head, work.kv_head * geometry_.group},
+        split_(work.split),
+        strip_(kernels_.strip),
+        d_(geometry_.head_dim),
+        dv_(geometry_.value_dim),
+        d_pitch_(round_up(d_, strip_)),
+        dv_pitch_(round_up(dv_, strip_)) {
+    take_buffers();
+  }
+
+  void run() {
+    int32_t step = kTileKv * run_.plan.splits;
+    for (int32_t key = split_ * kTileKv; key < entry_.kv_len; key += step) {
+      run_tile(key, std::min(kTileKv, entry_.kv_len - key));
+    }
+  }
+
+ private:
+  // Pairs of a row of D or Dv values.
+  int d_pairs() const { return (d_ + 1) / 2; }
+  int dv_pairs() const { return (dv_ + 1) / 2; }
+
+  void take_buffers() {
+    Scratch& scratch = local_scratch();
+    const int64_t tile = kTileKv, pitches = d_pitch_ + dv_pitch_;
+    int64_t words = tile * (d_pairs() + dv_pairs() + d_pitch_ / 2 + pitches + kRows + strip_ / 2) +
+                    3 * tile * strip_ + kRows * (d_pairs() + dv_pairs() + pitches / 2) + 3 * strip_;
+    scratch.reset(words * 4 + 20 * 64);
+    k_ = scratch.take<uint32_t>(tile * d_pairs());
+    k_pairs_ = scratch.take<uint32_t>(tile / 2 * d_pitch_);
+    v_ = scratch.take<uint32_t>(tile * dv_pairs());
+    dk_ = scratch.take<float>(tile * d_pitch_);
+    dv_sum_ = scratch.take<float>(tile * dv_pitch_);
+    p_rows_ = scratch.take<uint16_t>(tile * kRows);
+    ds_rows_ = scratch.take<uint16_t>(tile * kRows);
+    ds_ = scratch.take<uint32_t>(tile / 2 * strip_);
+    s_ = scratch.take<float>(tile * strip_);
+    dp_ = scratch.take<float>(tile * strip_);
+    keep_ = scratch.take<uint32_t>(tile);
+    q_ = scratch.take<uint32_t>(d_pairs() * strip_);
+    dout_ = scratch.take<uint32_t>(dv_pairs() * strip_);
+    q_pairs_ = scratch.take<uint32_t>(kRows / 2 * d_pitch_);
+    dout_pairs_ = scratch.take<uint32_t>(kRows / 2 * dv_pitch_);
+    lse2_ = scratch.take<float>(strip_);
+    delta_ = scratch.take<float>(strip_);
+    ones_ = scratch.take<float>(strip_);
+    std::fill(ones_, ones_ + strip_, 1.0f);
+    // What is behind D and Dv enters sums that nobody reads, but may not slow them down.
+    std::memset(q_pairs_, 0, sizeof(uint32_t) * static_cast<size_t>(kRows / 2 * d_pitch_));
+    std::memset(dout_pairs_, 0, sizeof(uint32_t) * static_cast<size_t>(kRows / 2 * dv_pitch_));
+  }
+
+  void run_tile(int32_t key, int keys) {
+    load_tile(key, keys);
+    std::fill(dk_, dk_ + keys * d_pitch_, 0.0f);
+    std::fill(dv_sum_, dv_sum_ + keys * dv_pitch_, 0.0f);
+    bool skip = FA_MUTATE("drop_tile", false, key > 0 && key + keys >= entry_.kv_len);
+    int64_t rows = int64_t{entry_.q_len} * group_.size;
+    for (int64_t row = 0; row < rows && !skip; row += kRows) {
+      int count = static_cast<int>(std::min<int64_t>(kRows, rows - row));
+      describe_rows(geometry_, entry_index_, group_, row, count, strip_, &block_);
+      if (block_.first_key < key + keys && block_.end_key > key) run_block(row, key, keys);
+    }
+    store_tile(key, keys);
+  }
+
+  void load_tile(int32_t key, int keys) {
+    const char* rows[kTileKv];
+    kv_rows(problem_.v, {}, entry_, group_.kv_head, key, keys, rows);
+    copy_rows(rows, keys, dv_, v_);
+    kv_rows(problem_.k, {}, entry_, group_.kv_head, key, keys, rows);
+    copy_rows(rows, keys, d_, k_);
+    for (int j = 0; j < keys; j += 2) {
+      int second = std::min(j + 1, keys - 1);  // without a partner ignored, see PairGemm
+      kernels_.pair_rows(halves(rows[j]), halves(rows[second]), d_, k_pairs_ + j / 2 * d_pitch_);
+    }
+  }
+
+  static void copy_rows(const char* const* rows, int keys, int dim, uint32_t* target) {
+    int pairs = (dim + 1) / 2;
+    size_t bytes = sizeof(uint16_t) * static_cast<size_t>(dim);
+    for (int j = 0; j < keys; ++j) std::memcpy(target + j * pairs, rows[j], bytes);
+  }
+
+  void run_block(int64_t row, int32_t key, int keys) {
+    int seen = 0;
+    for (int x = 0; x < block_.strips; ++x) {
+      seen = std::max(seen, strip_range(block_, x, key, keys).keys);
+    }
+    for (int x = 0; x < block_.strips; ++x) {
+      StripRange range = strip_range(block_, x, key, keys);
+      if (range.keys > 0) run_strip(x, row + x * strip_, key, range);
+      clear_rows(x, range.keys, seen);
+      load_row_pairs(x);
+    }
+    int rows = block_.strips * strip_;
+    add_products(p_rows_, rows, dout_pairs_, dv_pitch_, seen, dv_sum_);
+    add_products(ds_rows_, rows, q_pairs_, d_pitch_, seen, dk_);
+  }
+
+  void run_strip(int x, int64_t row, int32_t key, const StripRange& range) {
+    load_row_values(run_, entry_, block_, x, lse2_, delta_);
+    load_pair_strip(kernels_, problem_.q, entry_, block_, x, d_, q_);
+    load_pair_strip(kernels_, problem_.dout, entry_, block_, x, dv_, dout_);
+    int keys = range.keys;
+    kernels_.gemm({s_, strip_, k_, d_pairs(), 1, q_, strip_, keys, d_, nullptr});
+    kernels_.gemm({dp_, strip_, v_, dv_pairs(), 1, dout_, strip_, keys, dv_, nullptr});
+    probabilities(x, key, range);
+    // dq[i][row] += sum over keys of k[key][i] * ds[key][row]
+    int64_t first = split_ * run_.rows + run_.head_first_row(entry_index_, group_.kv_head) + row;
+    float* dq = run_.dq + first * d_;
+    kernels_.gemm({dq, strip_, k_pairs_, 1, d_pitch_, ds_, strip_, d_, keys, ones_});
+  }
+
+  void probabilities(int x, int32_t key, const StripRange& range) {
+    const uint32_t* keep = nullptr;
+    if (geometry_.dropout.p > 0) {
+      fill_keep(geometry_, entry_index_, block_, x, key, range.keys, keep_);
+      keep = keep_;
+    }
+    bool alibi = geometry_.alibi.data != nullptr;
+    int first = x * strip_;
+    Scores scores = {s_,
+                     range.keys,
+                     key,
+                     block_.lo + first,
+                     block_.hi + first,
+                     range.edge,
+                     geometry_.scale,
+                     geometry_.softcap,
+                     alibi ? block_.slope + first : nullptr,
+                     alibi ? block_.diagonal + first : nullptr};
+    float keep_scale = static_cast<float>(1.0 / (1.0 - geometry_.dropout.p));
+    kernels_.backward_step({{scores, dp_, lse2_, delta_, keep, keep_scale},
+                            p_rows_ + first,
+                            ds_rows_ + first,
+                            kRows,
+                            ds_});
+  }
+
+  // Keys that only other strips of the block see.
+  void clear_rows(int x, int begin, int end) {
+    size_t bytes = sizeof(uint16_t) * static_cast<size_t>(strip_);
+    for (int j = begin; j < end; ++j) {
+      std::memset(p_rows_ + j * kRows + x * strip_, 0, bytes);
+      std::memset(ds_rows_ + j * kRows + x * strip_, 0, bytes);
+    }
+  }
+
+  // q and dout of a strip in pairs of rows.
+  void load_row_pairs(int x) {
+    const uint16_t *q[kMaxStrip], *dout[kMaxStrip];
+    strip_rows(problem_.q, entry_, block_, x, q);
+    strip_rows(problem_.dout, entry_, block_, x, dout);
+    for (int r = 0; r < strip_; r += 2) {
+      int pair = (x * strip_ + r) / 2;
+      kernels_.pair_rows(q[r], q[r + 1], d_, q_pairs_ + pair * d_pitch_);
+      kernels_.pair_rows(dout[r], dout[r + 1], dv_, dout_pairs_ + pair * dv_pitch_);
+    }
+  }
+
+  // gradient[key][dim] += sum over rows of weights[key][row] * values[row][dim]
+  void add_products(const uint16_t* weights, int rows, const uint32_t* values, int pitch, int keys,
+                    float* gradient) {
+    const uint32_t* pairs = reinterpret_cast<const uint32_t*>(weights);
+    for (int i = 0; i < pitch; i += strip_) {
+      kernels_.gemm(
+          {gradient + i, pitch, pairs, kRows / 2, 1, values + i, pitch, keys, rows, ones_});
+    }
+  }
+
+  void store_tile(int32_t key, int keys) {
+    for (int j = 0; j < keys; ++j) {
+      int64_t token = entry_.kv_begin + key + j;
+      run_.isa.store_row(dk_ + j * d_pitch_, problem_.dk.dtype, d_,
+                         problem_.dk.at(entry_.kv_row, token, group_.kv_head));
+      run_.isa.store_row(dv_sum_ + j * dv_pitch_, problem_.dv.dtype, dv_,
+                         problem_.dv.at(entry_.kv_row, token, group_.kv_head));
+    }
+  }
+
+  const BackwardRun& run_;
+  const BackwardProblem& problem_;
+  const Geometry& geometry_;
+  const PairKernels& kernels_;
+  const int32_t entry_index_;
+  const BatchEntry& entry_;
+  const HeadGroup group_;
+  const int32_t split_;
+  const int strip_, d_, dv_, d_pitch_, dv_pitch_;
+  RowBlock block_;
+  uint32_t *k_, *k_pairs_, *v_;      // [keys][D/2], [keys/2][d_pitch], [keys][Dv/2]
+  float *dk_, *dv_sum_;              // [keys][pitch]
+  uint16_t *p_rows_, *ds_rows_;      // [keys][kRows]
+  uint32_t* ds_;                     // [keys/2][strip]
+  float *s_, *dp_;                   // [keys][strip]
+  uint32_t* keep_;                   // [keys]
+  uint32_t *q_, *dout_;              // [D/2][strip], of one strip
+  uint32_t *q_pairs_, *dout_pairs_;  // [kRows/2][pitch]
+  float *lse2_, *delta_, *ones_;     // [strip]
+};
+
+}  // namespace
+
+void run_pair_backward(const BackwardRun& run, const BackwardWork& work) {
+  PairBackwardTask(run, work).run();
+}
+
+}  // namespace fa::cpu
