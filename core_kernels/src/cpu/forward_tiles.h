@@ -72,11 +72,11 @@ class Fp32Tiles {
 
  private:
   const TaskRows& task_;
-  const int strip_, d_, dv_;
+  const int strip_, d_, dv_, v_pitch_;
   float* q_ = nullptr;   // strips of [D][strip]
   float* qv_ = nullptr;  // strips of [Dv][strip]
   float* k_ = nullptr;   // [kTileKv][D]
-  float* v_ = nullptr;   // [kTileKv][Dv]
+  float* v_ = nullptr;   // [kTileKv][v_pitch]
   float* s_ = nullptr;   // [kTileKv][strip]
 };
 

@@ -34,6 +34,8 @@ class BackwardTask {
         strip_(run.isa.strip),
         d_(geometry_.head_dim),
         dv_(geometry_.value_dim),
+        k_pitch_(d_ + kTilePadding),
+        v_pitch_(dv_ + kTilePadding),
         d_pitch_(round_up(d_, strip_)),
         dv_pitch_(round_up(dv_, strip_)),
         has_qv_(run.problem.qv.data != nullptr) {
@@ -51,12 +53,12 @@ class BackwardTask {
   void take_buffers() {
     Scratch& scratch = local_scratch();
     int64_t tile = kTileKv, strip = strip_;
-    int64_t floats = tile * (d_ + dv_ + d_pitch_ + dv_pitch_ + 2 * strip + 1) +
+    int64_t floats = tile * (k_pitch_ + v_pitch_ + d_pitch_ + dv_pitch_ + 2 * strip + 1) +
                      strip * (d_ + 2 * dv_ + d_pitch_ + 2 * dv_pitch_ + 2);
     scratch.reset(floats * 4 + 16 * 64);
     Buffers& b = buffers_;
-    b.k = scratch.take<float>(tile * d_);
-    b.v = scratch.take<float>(tile * dv_);
+    b.k = scratch.take<float>(tile * k_pitch_);
+    b.v = scratch.take<float>(tile * v_pitch_);
     b.dk = scratch.take<float>(tile * d_pitch_);
     b.dv = scratch.take<float>(tile * dv_pitch_);
     b.s = scratch.take<float>(tile * strip);
@@ -73,8 +75,9 @@ class BackwardTask {
   }
 
   void run_tile(int32_t key, int keys) {
-    load_kv_tile(isa_, problem_.k, {}, entry_, group_.kv_head, key, keys, d_, buffers_.k);
-    load_kv_tile(isa_, problem_.v, {}, entry_, group_.kv_head, key, keys, dv_, buffers_.v);
+    load_kv_tile(isa_, problem_.k, {}, entry_, group_.kv_head, key, keys, d_, k_pitch_, buffers_.k);
+    load_kv_tile(isa_, problem_.v, {}, entry_, group_.kv_head, key, keys, dv_, v_pitch_,
+                 buffers_.v);
     std::memset(buffers_.dk, 0, sizeof(float) * static_cast<size_t>(keys * d_pitch_));
     std::memset(buffers_.dv, 0, sizeof(float) * static_cast<size_t>(keys * dv_pitch_));
     bool skip = FA_MUTATE("drop_tile", false, key > 0 && key + keys >= entry_.kv_len);
@@ -102,17 +105,17 @@ class BackwardTask {
     load_row_values(run_, entry_, block_, 0, buffers_.lse2, buffers_.delta);
     load_queries();
     int keys = range.keys;
-    multiply_keys(buffers_.s, buffers_.k, d_, buffers_.q, keys, false);
-    if (has_qv_) multiply_keys(buffers_.s, buffers_.v, dv_, buffers_.qv, keys, true);
-    multiply_keys(buffers_.dp, buffers_.v, dv_, buffers_.dout, keys, false);
+    multiply_keys(buffers_.s, buffers_.k, d_, k_pitch_, buffers_.q, keys, false);
+    if (has_qv_) multiply_keys(buffers_.s, buffers_.v, dv_, v_pitch_, buffers_.qv, keys, true);
+    multiply_keys(buffers_.dp, buffers_.v, dv_, v_pitch_, buffers_.dout, keys, false);
     probabilities(key, range);
     multiply_rows(buffers_.dv, dv_pitch_, buffers_.s, buffers_.dout_rows, keys);
     multiply_rows(buffers_.dk, d_pitch_, buffers_.dp, buffers_.q_rows, keys);
     int64_t first = split_ * run_.rows + run_.head_first_row(entry_index_, group_.kv_head) + row;
-    multiply_dims(run_.dq + first * d_, buffers_.k, d_, keys);
+    multiply_dims(run_.dq + first * d_, buffers_.k, d_, k_pitch_, keys);
     if (!has_qv_) return;
     multiply_rows(buffers_.dv, dv_pitch_, buffers_.dp, buffers_.qv_rows, keys);
-    multiply_dims(run_.dqv + first * dv_, buffers_.v, dv_, keys);
+    multiply_dims(run_.dqv + first * dv_, buffers_.v, dv_, v_pitch_, keys);
   }
 
   void probabilities(int32_t key, const StripRange& range) {
@@ -137,9 +140,9 @@ class BackwardTask {
   }
 
   // c[key][row] (+)= tile[key] . strip[row]
-  void multiply_keys(float* c, const float* tile, int dim, const float* strip, int keys,
+  void multiply_keys(float* c, const float* tile, int dim, int pitch, const float* strip, int keys,
                      bool accumulate) {
-    isa_.gemm({c, strip_, 0, tile, dim, 1, strip, strip_, 0, keys, dim, 1, accumulate});
+    isa_.gemm({c, strip_, 0, tile, pitch, 1, strip, strip_, 0, keys, dim, 1, accumulate});
   }
 
   // gradient[key][dim] += sum over rows of weights[key][row] * rows[row][dim]
@@ -150,8 +153,8 @@ class BackwardTask {
   }
 
   // gradient[dim][row] += sum over keys of tile[key][dim] * ds[key][row]
-  void multiply_dims(float* gradient, const float* tile, int dim, int keys) {
-    isa_.gemm({gradient, strip_, 0, tile, 1, dim, buffers_.dp, strip_, 0, dim, keys, 1, true});
+  void multiply_dims(float* gradient, const float* tile, int dim, int pitch, int keys) {
+    isa_.gemm({gradient, strip_, 0, tile, 1, pitch, buffers_.dp, strip_, 0, dim, keys, 1, true});
   }
 
   void store_tile(int32_t key, int keys) {
@@ -172,7 +175,7 @@ class BackwardTask {
   const BatchEntry& entry_;
   const HeadGroup group_;
   const int32_t split_;
-  const int strip_, d_, dv_, d_pitch_, dv_pitch_;
+  const int strip_, d_, dv_, k_pitch_, v_pitch_, d_pitch_, dv_pitch_;
   const bool has_qv_;
   Buffers buffers_;
   RowBlock block_;

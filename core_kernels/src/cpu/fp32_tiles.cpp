@@ -8,12 +8,13 @@ Fp32Tiles::Fp32Tiles(const TaskRows& task)
     : task_(task),
       strip_(task.isa.strip),
       d_(task.problem.geometry.head_dim),
-      dv_(task.problem.geometry.value_dim) {}
+      dv_(task.problem.geometry.value_dim),
+      v_pitch_(dv_ + kTilePadding) {}
 
 int64_t Fp32Tiles::bytes() const {
   int64_t rows = int64_t{task_.block.strips} * strip_;
   return Scratch::bytes<float>(rows * d_) + Scratch::bytes<float>(rows * dv_) +
-         Scratch::bytes<float>(kTileKv * d_) + Scratch::bytes<float>(kTileKv * dv_) +
+         Scratch::bytes<float>(kTileKv * d_) + Scratch::bytes<float>(kTileKv * v_pitch_) +
          Scratch::bytes<float>(kTileKv * strip_);
 }
 
@@ -22,7 +23,7 @@ void Fp32Tiles::take(Scratch* scratch) {
   q_ = scratch->take<float>(rows * d_);
   qv_ = scratch->take<float>(rows * dv_);
   k_ = scratch->take<float>(kTileKv * d_);
-  v_ = scratch->take<float>(kTileKv * dv_);
+  v_ = scratch->take<float>(kTileKv * v_pitch_);
   s_ = scratch->take<float>(kTileKv * strip_);
 }
 
@@ -42,7 +43,7 @@ void Fp32Tiles::load(const TileRows& tile, const TileRows&) {
   const ForwardProblem& p = task_.problem;
   for (int j = 0; j < tile.keys; ++j) {
     task_.isa.load_row(tile.k[j], p.k.dtype, d_, k_ + j * d_);
-    task_.isa.load_row(tile.v[j], p.v.dtype, dv_, v_ + j * dv_);
+    task_.isa.load_row(tile.v[j], p.v.dtype, dv_, v_ + j * v_pitch_);
   }
 }
 
@@ -52,7 +53,7 @@ float* Fp32Tiles::multiply_keys(int x, int keys) {
   task_.isa.gemm({s_, strip_, 0, k_, d_, 1, q, strip_, 0, keys, d_, 1, false});
   if (task_.problem.qv.data) {
     const float* qv = qv_ + x * dv_ * strip_;
-    task_.isa.gemm({s_, strip_, 0, v_, dv_, 1, qv, strip_, 0, keys, dv_, 1, true});
+    task_.isa.gemm({s_, strip_, 0, v_, v_pitch_, 1, qv, strip_, 0, keys, dv_, 1, true});
   }
   return s_;
 }
@@ -61,7 +62,7 @@ void Fp32Tiles::attend(const Scores& scores, const Keep& keep, const StripState&
   task_.isa.softmax_step({scores, strip_, state.m, state.l, state.o, dv_, nullptr});
   if (keep.bits) task_.isa.apply_keep(s_, scores.keys, keep.bits, keep.scale);
   // o[i][row] += sum over keys of v[key][i] * p[key][row]
-  task_.isa.gemm({state.o, strip_, 0, v_, 1, dv_, s_, strip_, 0, dv_, scores.keys, 1, true});
+  task_.isa.gemm({state.o, strip_, 0, v_, 1, v_pitch_, s_, strip_, 0, dv_, scores.keys, 1, true});
 }
 
 }  // namespace fa::cpu

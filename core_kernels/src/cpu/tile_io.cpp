@@ -88,10 +88,10 @@ void kv_rows(const TokenView& view, const PagedLayout& paged, const BatchEntry& 
 
 void load_kv_tile(const Microkernels& isa, const TokenView& view, const PagedLayout& paged,
                   const BatchEntry& entry, int32_t kv_head, int32_t key_begin, int keys, int dim,
-                  float* target) {
+                  int pitch, float* target) {
   const char* rows[kTileKv];
   kv_rows(view, paged, entry, kv_head, key_begin, keys, rows);
-  for (int j = 0; j < keys; ++j) isa.load_row(rows[j], view.dtype, dim, target + j * dim);
+  for (int j = 0; j < keys; ++j) isa.load_row(rows[j], view.dtype, dim, target + j * pitch);
 }
 
 static const char* row_address(const TokenView& view, const BatchEntry& entry, PackedRow id) {

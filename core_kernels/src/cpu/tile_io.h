@@ -41,10 +41,14 @@ StripRange strip_range(const RowBlock& block, int strip_index, int32_t key_begin
 void kv_rows(const TokenView& view, const PagedLayout& paged, const BatchEntry& entry,
              int32_t kv_head, int32_t key_begin, int keys, const char** rows);
 
-// fp32 [keys][dim] of the same rows.
+// Rows that are read across keys are this much longer in a tile: with a power of two between them
+// they would share few sets of the first level of the cache.
+inline constexpr int kTilePadding = 16;
+
+// fp32 [keys][pitch] of the same rows.
 void load_kv_tile(const Microkernels& isa, const TokenView& view, const PagedLayout& paged,
                   const BatchEntry& entry, int32_t kv_head, int32_t key_begin, int keys, int dim,
-                  float* target);
+                  int pitch, float* target);
 
 // fp32 [dim][strip] of rows strip_index * strip ...; rows past the block are 0.
 void load_strip(const Microkernels& isa, const TokenView& view, const BatchEntry& entry,
