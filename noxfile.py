@@ -537,7 +537,7 @@ def types(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Generated tables are current, links lead somewhere, examples and benchmarks run."""
     _share_torch(session)
-    session.install(*_group("demo"))
+    session.install(*_group("demo"), *_group("bench"))
     _install_wheels(session, *WHEELS)
     _pytest(session, "tests/docs", *PARALLEL)
 
@@ -566,9 +566,15 @@ def demo_npu(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Times the overhead per call, layers and kernels; arguments go to benchmarks/run.py."""
+    """Times the overhead per call, layers and kernels; arguments go to benchmarks/run.py.
+
+    The results of the last are in build/bench.json too, and drawn in build/bench.svg.
+    """
     _share_torch(session)
     _install_wheels(session, *WHEELS)
+    session.install(*_group("bench"))
+    result, picture = (str(BUILD / f"bench.{kind}") for kind in ("json", "svg"))
     session.run("python", "benchmarks/overhead.py")
     session.run("python", "benchmarks/layers.py")
-    session.run("python", "benchmarks/run.py", *session.posargs)
+    session.run("python", "benchmarks/run.py", "--out", result, *session.posargs)
+    session.run("python", "benchmarks/plot.py", result, picture)

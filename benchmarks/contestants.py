@@ -17,6 +17,8 @@ from fa_testing.sequences import Place, as_rows, find_entries
 
 Call = Callable[[], object]
 OURS = "ours"
+READ = "read"  # reads the keys and values of a decode step once and does nothing else
+CACHE_LAYOUT = "sdpa, cache layout"  # on the cache as it is, without a copy
 # scaled_dot_product_attention has no notion of these.
 NO_PEER = ("chunk", "softcap", "alibi", "sink", "dropout", "qv", "descale", "new", "rotary")
 
@@ -27,6 +29,24 @@ def contestants(case: Case) -> dict[str, Call]:
     calls = {OURS: _ours(case, inputs)}
     if not any(getattr(case, name) for name in NO_PEER) and case.dt != "fp8":
         calls |= _peers(case, inputs)
+    if case.cached and case.sq == 1:
+        calls |= _decoding(case, inputs, seen=len(calls) > 1)
+    return calls
+
+
+def _decoding(case: Case, x: Inputs, *, seen: bool) -> dict[str, Call]:
+    """What a decode step can be measured by, besides its peers."""
+    places = [entry.kv for entry in find_entries(case, x)]
+    held = [torch.cat([as_rows(t)[p.rows, p.tokens].flatten() for p in places]) for t in (x.k, x.v)]
+    # The largest of so many numbers, in the dtype whose maximum PyTorch finds fastest.
+    words = [t.view(torch.int16 if t.numel() % 2 else torch.float32) for t in held]
+    calls: dict[str, Call] = {READ: lambda: [t.amax() for t in words]}
+    alike = len({p.count for p in places}) == 1
+    whole = alike and not (case.page or case.rows or case.leftpad or case.batch_idx)
+    if seen and whole and (case.group == 1 or _takes_groups()):
+        tokens = places[0].count
+        q, k, v = (t.transpose(1, 2) for t in (x.q, x.k[:, :tokens], x.v[:, :tokens]))
+        calls[CACHE_LAYOUT] = _sdpa(case, q, k, v)
     return calls
 
 

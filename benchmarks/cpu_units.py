@@ -22,7 +22,7 @@ sys.path.insert(0, str(FOLDER.parent / "tests"))  # fa_testing: cases, inputs, c
 
 import torch  # noqa: E402
 
-from contestants import OURS, contestants  # noqa: E402
+from contestants import OURS, READ, contestants  # noqa: E402
 from fa_testing.backends import Wheel  # noqa: E402
 from fa_testing.case import Case, parse_case  # noqa: E402
 from machine import describe  # noqa: E402
@@ -59,6 +59,7 @@ def measure(case: Case, units: list[str], rounds: int) -> list[str]:
     """GFLOP/s of ours, then how many times faster it is than each other contestant."""
     wheel = Wheel.load(case.api)
     calls = contestants(case)
+    calls.pop(READ, None)
     peers = [name for name in calls if name != OURS]
     calls |= {unit: on_unit(wheel, unit, calls[OURS]) for unit in units}
     clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter

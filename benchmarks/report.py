@@ -29,6 +29,8 @@ def table(document: dict[str, Any]) -> str:
         times = f"{1e3 * ours['best']:9.3f} {1e3 * ours['median']:8.3f}"
         spread = f"{ours['mad'] / ours['median']:7.1%}"
         lines.append(f"{times} {spread} {rates} {_ratio(row)}  {row['case']}")
+        extra = row.get("times_faster_than", {}).items()
+        lines += [f"{ratio:50.2f}        x {name}" for name, ratio in extra]
     return "\n".join(lines)
 
 
@@ -39,6 +41,7 @@ def _head(machine: dict[str, Any]) -> list[str]:
         f"{machine['cpu']}, {machine['isa']}, {machine['threads']} threads, "
         f"load {machine['load']:.1f}, torch {machine['torch']}, commit {machine['commit']}",
         "x peer: times faster than PyTorch's scaled_dot_product_attention in its fastest layout",
+        "x read: below 1, the share of the rate at which PyTorch reads the same keys and values",
         *warning,
     ]
 

@@ -18,7 +18,7 @@ sys.path.insert(0, str(FOLDER.parent / "tests"))  # fa_testing: cases, inputs, c
 
 import torch  # noqa: E402
 
-from contestants import OURS, contestants  # noqa: E402
+from contestants import CACHE_LAYOUT, OURS, READ, contestants  # noqa: E402
 from fa_testing.case import Case, parse_case, read_cases  # noqa: E402
 from machine import describe  # noqa: E402
 from measure import race  # noqa: E402
@@ -70,7 +70,9 @@ def measure(case: Case, seconds: float) -> dict[str, object]:
         "kv_bytes": work.kv_bytes,
         "timings": {name: timing.as_json() for name, timing in result.timings.items()},
     }
-    peers = [name for name in calls if name != OURS]
+    extra = [name for name in calls if name in (READ, CACHE_LAYOUT)]
+    row["times_faster_than"] = {name: result.ratio(name, OURS)[0] for name in extra}
+    peers = [name for name in calls if name not in (OURS, READ)]
     if peers:
         best = min(peers, key=lambda name: result.timings[name].best)
         ratio, spread = result.ratio(best, OURS)

@@ -7,13 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 import torch
 
-from contestants import NO_PEER, OURS, contestants, visible
+from contestants import CACHE_LAYOUT, NO_PEER, OURS, READ, contestants, visible
 from fa_testing.case import parse_case, read_cases
 from measure import race
+from plot import short
 from work import count, lengths, visible_pairs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,7 +56,7 @@ def test_all_contestants_compute_the_same(line: str) -> None:
     calls = contestants(parse_case(line))
     assert len(calls) > 1
     ours = heads_first(calls[OURS](), OURS, line)
-    for name in calls:
+    for name in calls.keys() - {READ}:
         theirs = heads_first(calls[name](), name, line)
         for mine, other in zip(ours, theirs, strict=True):
             assert torch.allclose(mine, other, atol=2e-6), name
@@ -78,11 +80,21 @@ def test_backward_contestants_compute_the_same(monkeypatch: pytest.MonkeyPatch) 
 def test_peers_get_the_layouts_they_like_in_order() -> None:
     grouped = ["sdpa", "sdpa, heads repeated"]
     decoding = [*grouped, "sdpa, heads folded"]
-    assert list(contestants(parse_case(PEERS_CASES[5]))) == [OURS, *decoding]
+    assert list(contestants(parse_case(PEERS_CASES[5]))) == [OURS, *decoding, READ]
+    contiguous = PEERS_CASES[5].replace("page=4 ", "")
+    assert list(contestants(parse_case(contiguous))) == [OURS, *decoding, READ, CACHE_LAYOUT]
     ragged = ["sdpa, padded", *(f"{name}, one by one" for name in grouped)]
     assert list(contestants(parse_case(PEERS_CASES[4]))) == [OURS, *ragged]
     uneven = ["sdpa, padded", *(f"{name}, one by one" for name in decoding)]
-    assert list(contestants(parse_case(PEERS_CASES[6]))) == [OURS, *uneven]
+    assert list(contestants(parse_case(PEERS_CASES[6]))) == [OURS, *uneven, READ]
+
+
+def test_the_gauge_reads_what_a_step_reads() -> None:
+    line = "fwd v3.kvcache b=2 sq=1 skv=8 hq=2 hkv=1 d=4 dt=bf16 kv_lens=8,5 fill=normal seed=1"
+    case = parse_case(line)
+    with mock.patch.object(torch.Tensor, "amax", lambda x: x.numel() * x.element_size()):
+        read: Any = contestants(case)[READ]()
+    assert sum(read) == count(case).kv_bytes
 
 
 @pytest.mark.parametrize("words", ["softcap=2.0", "sink", "chunk=4"])
@@ -150,6 +162,18 @@ def test_run_and_report(tmp_path: Path) -> None:
     assert run("benchmarks/report.py", str(out)) == table
     changes = run("benchmarks/report.py", str(out), str(out))
     assert changes.count(" 1.00 ") >= len(lines)
+    picture = tmp_path / "result.svg"
+    run("benchmarks/plot.py", str(out), str(picture))
+    drawn = [row for row in document["results"] if "ratio" in row]
+    assert all(short(row["case"]) in picture.read_text() for row in drawn)
+
+
+@pytest.mark.slow
+def test_two_builds() -> None:
+    lines = [str(case) for case in read_cases(str(FOLDER / "cases/smoke.txt"))][:2]
+    quick = ("--rounds", "1", "--seconds", "0.01")
+    table = run("benchmarks/compare_builds.py", *2 * [sys.executable], *lines, *quick).splitlines()
+    assert [line.split(maxsplit=3)[-1] for line in table[1:]] == lines
 
 
 @pytest.mark.slow

@@ -15,6 +15,8 @@ from .tree import ROOT, relative, tracked
 # Text that several files include inside their own namespace.
 FRAGMENTS = {
     "core_kernels/src/cpu/isa/few_kernels.h",
+    "core_kernels/src/cpu/isa/few_pair_kernels.h",
+    "core_kernels/src/cpu/isa/key_parts.h",
     "core_kernels/src/cpu/isa/pair_kernels.h",
     "core_kernels/src/cpu/isa/row_kernels_impl.h",
     "core_kernels/src/cpu/isa/strip_kernels.h",
