@@ -55,6 +55,21 @@ def name_of(mutation: Any) -> str:
     return _PLACE.sub(_source, str(mutation))
 
 
+def verdict(sim: Any, trial: Trial, options: Any, expected: list[Any]) -> str:
+    """How a defect is noticed, if it is: `reported`, or by a result that is `wrong`."""
+    try:
+        spoiled, outputs = trial(sim, options)
+    except sim.LaunchError:  # a deadlock, or an assertion of the kernel
+        return "reported"
+    if spoiled.reports:
+        return "reported"
+    same = all(
+        np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+        for a, b in zip(outputs, expected, strict=True)
+    )
+    return "" if same else "wrong"
+
+
 @dataclass
 class Defect:
     mutation: Any
@@ -91,10 +106,10 @@ class Suspect:
         result = Score(self.kernel)
         for defect in defects:
             verdicts = (self._verdict(defect, number) for number in defect.trials)
-            verdict = next(filter(None, verdicts), "")
-            if verdict == "reported":
+            first = next(filter(None, verdicts), "")
+            if first == "reported":
                 result.reported += 1
-            elif verdict == "wrong":
+            elif first == "wrong":
                 result.wrong += 1
             elif defect.orders:
                 result.survivors.append(name_of(defect.mutation))
@@ -104,14 +119,4 @@ class Suspect:
 
     def _verdict(self, defect: Defect, number: int) -> str:
         options = options_of(self.sim, mutation=defect.mutation)
-        try:
-            spoiled, outputs = self.trials[number](self.sim, options)
-        except self.sim.LaunchError:  # a deadlock, or an assertion of the kernel
-            return "reported"
-        if spoiled.reports:
-            return "reported"
-        same = all(
-            np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
-            for a, b in zip(outputs, self.expected[number], strict=True)
-        )
-        return "" if same else "wrong"
+        return verdict(self.sim, self.trials[number], options, self.expected[number])

@@ -18,12 +18,14 @@ from npu.mutants import Trial
 _FULL = Case(head_dim=128, value_dim=128, task_rows=256)
 # Tasks of all rows in chunks of as many as there can be, both sides of a window, sinks; tasks
 # without keys; splits; packed sequences, odd dims and a window; pages, packed heads, a negative
-# scale; causal, ragged, GQA and softcap; several tasks of several units, of two sizes.
+# scale; causal, ragged, GQA and softcap; several tasks of several units, of two sizes; no keys at
+# all; keys that one row sees, at ends of blocks of columns, tiles and units; a task of one row,
+# behind smaller ones, and behind 128 rows that see no key.
 D128 = (
     replace(_FULL, q_lengths=(256,) * 5, kv_lengths=(128,) * 5, window=(60, 30), sinks="fp32"),
     Case(
         q_lengths=(40, 3, 70, 0, 9),
-        kv_lengths=(90, 0, 600, 4, 0),
+        kv_lengths=(90, 0, 576, 4, 0),
         window=(-1, 0),
         head_dim=128,
         value_dim=128,
@@ -68,6 +70,12 @@ D128 = (
         sinks="fp32",
     ),
     replace(_FULL, q_lengths=(600,), kv_lengths=(2200,), cut_blocks=1, rest_rows=176),
+    Case(q_lengths=(5,) * 4, kv_lengths=(0,) * 4, head_dim=128, value_dim=128),
+    replace(_FULL, q_lengths=(67, 3), kv_lengths=(1153, 1089), window=(575, 0)),
+    replace(
+        _FULL, q_lengths=(433,), kv_lengths=(90,), cut_blocks=1, rest_rows=176, q_heads=2, cores=2
+    ),
+    replace(_FULL, q_lengths=(257,), kv_lengths=(100,), cut_blocks=2, window=(-1, 0)),
 )
 
 
@@ -115,13 +123,15 @@ MLA = (
     ),
     replace(_LATENT, q_lengths=(40, 3, 70, 0, 9), kv_lengths=(90, 0, 600, 4, 0), window=(-1, 0)),
     replace(_LATENT, q_lengths=(40, 9), kv_lengths=(1700, 90), splits=3, cores=2),
+    replace(_LATENT, q_lengths=(5,) * 4, kv_lengths=(0,) * 4),
+    replace(_LATENT, q_lengths=(67, 3), kv_lengths=(1153, 1089), window=(575, 0), value_dim=384),
 )
 
 # What only kernels with extras have; the third without dropout, whose flags and barriers order more
 # than its own work.
 _RARE = (
     replace(_FULL, q_lengths=(256,) * 3, kv_lengths=(128,) * 3, dropout=0.3, probs=True),
-    replace(_FULL, q_lengths=(300,), kv_lengths=(1300,), dropout=0.3, probs=True),
+    replace(_FULL, q_lengths=(300,), kv_lengths=(1342,), dropout=0.3, probs=True),
     replace(
         _FULL,
         q_lengths=(140, 40),
@@ -144,15 +154,13 @@ _RARE = (
 )
 EXTRAS = (*(replace(case, dropout=0.3) for case in D128), *_RARE)
 
-# Of kernels that have the extras too, in the dtype that takes more lines to cast to. The last two
-# begin with tasks that there is nothing to cast for, and have a core of odd number that casts keys
-# of a task with few rows while another one ends.
+# Of kernels that have the extras too, in the dtype that takes more lines to cast to. In the last
+# one a core of odd number casts keys of a task with few rows while another one ends.
 INT8 = tuple(
     replace(case, dtype="bf16", int8=scales)
     for cases, scales in (
         (D128, "entry"),
         ((EXTRAS[0], *_RARE), "head"),
-        ((Case(q_lengths=(5, 5), kv_lengths=(0, 0), head_dim=128, value_dim=128),), "head"),
         ((replace(D128[4], kv_lengths=(1300, 1024), cores=2),), "head"),
     )
     for case in cases
