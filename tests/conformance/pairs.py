@@ -1,6 +1,6 @@
 """Units that multiply pairs of bf16: keys without a partner, and which keys are partners.
 
-Calls with few rows take no pairs and are here as well: what they read must be no more.
+Few rows read keys and values where the tensor has them, many take packed tiles: both are here.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from torch import Tensor
 from conformance.invariants import instruction_set
 from fa_testing.backends import Wheel
 
-# Query heads on one KV head: a row for each, few or many.
-FEW, MANY = 2, 12
+# Query heads on one KV head: a row for each, few (less than a block of four, or three of them) or
+# many.
+FEW, SOME, MANY = 2, 12, 20
 # Rows of the widest strip: rows of one strip share what they see of a tile.
 STRIP = 32
 
@@ -43,7 +44,7 @@ def attend(
 
 
 @pytest.mark.smoke
-@pytest.mark.parametrize("heads", [FEW, MANY])
+@pytest.mark.parametrize("heads", [FEW, SOME, MANY])
 @pytest.mark.parametrize(
     ("queries", "keys", "window", "rows", "unseen"),
     [
@@ -51,7 +52,7 @@ def attend(
         (1, 1, (-1, -1), 1, slice(1, None)),
         (1, 200, (36, 0), 1, slice(0, 163)),  # before the first key, which is odd
         (1, 300, (34, 0), 1, slice(0, 265)),  # the same behind a whole tile
-        # Seen by rows of later strips: 16 queries fill whole strips with 2 heads and with 12.
+        # Seen by rows of later strips: 16 queries fill whole strips with any of these heads.
         (2 * STRIP, 2 * STRIP + 7, (-1, -1), STRIP // 2, slice(STRIP // 2 + 7, None)),
     ],
 )
@@ -96,3 +97,29 @@ def test_partners_do_not_depend_on_other_rows(wheel: Wheel) -> None:
             for row in range(period, count, 7):
                 alone = attend(wheel, q[:, row : row + 1], k, v, window, row + 1)
                 assert torch.equal(alone, whole[:, row : row + 1]), f"isa {isa}: row {row}"
+
+
+@pytest.mark.smoke
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_heads_that_share_a_task(wheel: Wheel, dtype: torch.dtype) -> None:
+    """More threads leave fewer heads of a decode step to a task; its bits do not tell."""
+    kv_heads, keys = 6, 700
+    q = tokens(5, 1, 2 * kv_heads, 64).to(dtype)
+    k, v = (tokens(seed, keys, kv_heads, 64).to(dtype) for seed in (6, 7))
+    before = torch.get_num_threads()
+    try:
+        for isa in wheel.native.isas():
+            results = []
+            with instruction_set(wheel, isa):
+                for threads in (1, 2, 5):
+                    torch.set_num_threads(threads)
+                    results.append(attend(wheel, q, k, v, (-1, -1), keys))
+            assert all(torch.equal(result, results[0]) for result in results), f"isa {isa}"
+            for head in range(kv_heads):
+                both = slice(2 * head, 2 * head + 2)
+                one = (t[:, :, head : head + 1] for t in (k, v))
+                with instruction_set(wheel, isa):
+                    alone = attend(wheel, q[:, :, both], *one, (-1, -1), keys)
+                assert torch.equal(alone, results[0][:, :, both]), f"isa {isa}, head {head}"
+    finally:
+        torch.set_num_threads(before)
