@@ -428,6 +428,17 @@ def sanitize(session: nox.Session) -> None:
     _pytest(session, *SUITES["both"], "-m", "smoke", env=env)
 
 
+@nox.session(name="sanitize-threads")
+def sanitize_threads(session: nox.Session) -> None:
+    """A program that calls the core from several threads, with the thread sanitizer."""
+    session.install(*cmake.missing_tools(), "ninja")
+    folder = BUILD / "sanitize-threads"
+    session.run("cmake", "-S", "tests/threads", "-B", folder, "-G", "Ninja")
+    session.run("cmake", "--build", folder)
+    # The sanitizer of GCC 12 needs its addresses where they are without randomisation.
+    session.run("setarch", "-R", folder / "threads", external=True)
+
+
 def _build_simulator(
     session: nox.Session, folder: str, target: str, env: dict[str, str] | None = None
 ) -> Path:

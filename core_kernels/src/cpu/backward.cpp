@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
 #include <vector>
 
@@ -164,13 +163,9 @@ void run_backward(const BackwardProblem& problem, const Plan& plan, void* worksp
     int32_t kv_head = static_cast<int32_t>(index / plan.splits % g.kv_heads);
     int32_t entry = static_cast<int32_t>(index / plan.splits / g.kv_heads);
     int64_t first = split * run.rows + run.head_first_row(entry, kv_head);
-    size_t rows = static_cast<size_t>(run.entry_rows(entry));
-    std::memset(run.dq + first * g.head_dim, 0,
-                sizeof(float) * rows * static_cast<size_t>(g.head_dim));
-    if (problem.qv.data) {
-      std::memset(run.dqv + first * g.value_dim, 0,
-                  sizeof(float) * rows * static_cast<size_t>(g.value_dim));
-    }
+    int64_t rows = run.entry_rows(entry);
+    std::fill_n(run.dq + first * g.head_dim, rows * g.head_dim, 0.0f);
+    if (problem.qv.data) std::fill_n(run.dqv + first * g.value_dim, rows * g.value_dim, 0.0f);
     run_task(run, {entry, kv_head, split});
   });
   parallel_for(threads, int64_t{g.batch} * g.kv_heads, [&](int64_t index) {
