@@ -419,9 +419,13 @@ def sanitize(session: nox.Session) -> None:
     with _environment(FLASH_ATTN_NPU_CMAKE_ARGS=arguments):
         wheels = [str(_wheel(session, name)) for name in WHEELS]
     session.install("--no-deps", "--force-reinstall", *wheels)
-    library = session.run("c++", "-print-file-name=libasan.so", silent=True, external=True)
+    # The C++ library too: the sanitizer looks for what throws exceptions before anybody loads it.
+    preloaded = []
+    for name in ("libasan.so", "libstdc++.so.6"):
+        path = session.run("c++", f"-print-file-name={name}", silent=True, external=True)
+        preloaded.append(str(Path(str(path).strip()).resolve()))
     env = {
-        "LD_PRELOAD": str(Path(str(library).strip()).resolve()),
+        "LD_PRELOAD": " ".join(preloaded),
         "ASAN_OPTIONS": "detect_leaks=0",
         "UBSAN_OPTIONS": "print_stacktrace=1",
     }

@@ -319,7 +319,7 @@ void clear_unused(const ForwardProblem& problem, const CombineProblem* combine) 
     }
   });
   const TensorView& probs = problem.probs;
-  if (!probs.defined) return;
+  if (!probs.defined || probs.size[3] == 0) return;
   for (int64_t b = 0; b < probs.size[0]; ++b) {
     for (int64_t h = 0; h < probs.size[1]; ++h) {
       for (int64_t i = 0; i < probs.size[2]; ++i) {
