@@ -68,7 +68,7 @@ def predict(
     the one that the host would choose."""
     bucket = bucket_of(args.head_dim, args.value_dim, args.qv.address != 0)
     args.cut = cut or _cut(args, bucket.task_rows_with(suffix))
-    workspace = sim.Virtual(bucket.workspace_bytes(CORES, suffix == "_int8"))
+    workspace = sim.Virtual(bucket.workspace_bytes(CORES, suffix))
     args.workspace = workspace.address
     return sim.run(
         f"fa_forward_{dtype}_{bucket.name}{suffix}",

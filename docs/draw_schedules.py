@@ -73,7 +73,7 @@ PICTURES = (
         "forward.md",
         forward_case,
         forward_case.Case(
-            q_lengths=(256,), kv_lengths=(3072,), head_dim=128, value_dim=128, task_rows=256
+            q_lengths=(256,), kv_lengths=(6144,), head_dim=128, value_dim=128, task_rows=256
         ),
         ATTENTION,
     ),

@@ -81,15 +81,19 @@ class Case:
         return tuple(pad + n for pad, n in zip(pads, self.kv_lengths, strict=True))
 
     @property
+    def suffix(self) -> str:
+        """Of the kernel's name."""
+        return "_int8" if self.int8 else "_extras" if self.extras else ""
+
+    @property
     def most_task_rows(self) -> int:
         bucket = bucket_of(self.head_dim, self.value_dim, self.qv)
-        return bucket.task_rows_with("_extras" if self.int8 or self.extras else "")
+        return bucket.task_rows_with(self.suffix)
 
     @property
     def kernel(self) -> str:
-        suffix = "_int8" if self.int8 else "_extras" if self.extras else ""
         name = bucket_of(self.head_dim, self.value_dim, self.qv).name
-        return f"fa_forward_{self.dtype}_{name}{suffix}"
+        return f"fa_forward_{self.dtype}_{name}{self.suffix}"
 
     @property
     def kv_dtype(self) -> str:
@@ -442,12 +446,11 @@ class Bucket:
     name: str
     head_dim: int
     value_dim: int
-    stack_keys: int = 512
+    longest_stack: int = 512
 
-    @property
-    def stack_bytes(self) -> int:
-        """Of an int8 kernel: keys and values of a unit, cast."""
-        return self.stack_keys * (self.head_dim + self.value_dim) * 2
+    def stack_keys_with(self, suffix: str) -> int:
+        """Keys of a unit, of a kernel whose name ends so."""
+        return 512 if suffix and self.head_dim > 64 else self.longest_stack
 
     @property
     def task_rows(self) -> int:
@@ -458,16 +461,18 @@ class Bucket:
         """The same of a kernel whose name ends so: with extras, or of an int8 cache."""
         return min(self.task_rows, 128) if suffix and self.value_dim > 128 else self.task_rows
 
-    def workspace_bytes(self, cores: int, int8: bool = False) -> int:
+    def workspace_bytes(self, cores: int, suffix: str = "") -> int:
         """As buffers/workspace.h: three slots of scores, probabilities, partial output; of an int8
         kernel also four of cast keys and values."""
-        row = self.stack_keys * (4 + 2) + self.value_dim * 4
-        return cores * (3 * self.task_rows * row + (4 * self.stack_bytes if int8 else 0))
+        keys = self.stack_keys_with(suffix)
+        row = keys * (4 + 2) + self.value_dim * 4
+        stacks = 4 * keys * (self.head_dim + self.value_dim) * 2 if suffix == "_int8" else 0
+        return cores * (3 * self.task_rows * row + stacks)
 
 
 BUCKETS = (
     Bucket("d64", 64, 64, 1024),
-    Bucket("d128", 128, 128),
+    Bucket("d128", 128, 128, 1024),
     Bucket("d192v128", 192, 128),
     Bucket("d256", 256, 256),
 )
@@ -485,7 +490,7 @@ def bucket_of(head_dim: int, value_dim: int, qv: bool = False) -> Bucket:
 def run(sim: ModuleType, problem: Problem, options: Any) -> Any:
     case, args = problem.case, problem.args
     bucket = bucket_of(case.head_dim, case.value_dim, case.qv)
-    workspace = on_a_line((bucket.workspace_bytes(case.cores, bool(case.int8)),), np.uint8)
+    workspace = on_a_line((bucket.workspace_bytes(case.cores, case.suffix),), np.uint8)
     args.workspace = workspace.ctypes.data
     return sim.run(
         case.kernel,

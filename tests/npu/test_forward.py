@@ -44,6 +44,22 @@ EDGES = {
     "more queries than keys": Case(q_lengths=(300,), kv_lengths=(77,), window=(-1, 0), cores=3),
     "window of one": Case(q_lengths=(200,), kv_lengths=(1000,), window=(0, 0), lse="-inf"),
     "stack boundary": Case(q_lengths=(128,), kv_lengths=(1024,), window=(511, 0)),
+    "long stacks and short ones": Case(
+        q_lengths=(300, 40),
+        kv_lengths=(2300, 900),
+        head_dim=128,
+        value_dim=128,
+        task_rows=256,
+        window=(-1, 0),
+    ),
+    "window over long stacks": Case(
+        q_lengths=(256,),
+        kv_lengths=(2252,),  # 128 rows begin in the first stack, the others in the second
+        head_dim=128,
+        value_dim=128,
+        task_rows=256,
+        window=(1100, 0),
+    ),
     "tasks of one unit": Case(q_lengths=(64,) * 9, kv_lengths=(64,) * 9, cores=2),
     "packed heads of 128": Case(
         q_lengths=(2,), kv_lengths=(600,), q_heads=128, packed_heads=128, window=(-1, 0)

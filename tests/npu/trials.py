@@ -20,7 +20,8 @@ _FULL = Case(head_dim=128, value_dim=128, task_rows=256)
 # without keys; splits; packed sequences, odd dims and a window; pages, packed heads, a negative
 # scale; causal, ragged, GQA and softcap; several tasks of several units, of two sizes; no keys at
 # all; keys that one row sees, at ends of blocks of columns, tiles and units; a task of one row,
-# behind smaller ones, and behind 128 rows that see no key.
+# behind smaller ones, and behind 128 rows that see no key; windows that begin in one unit for 128
+# rows and in the next for the others, with long units and short ones.
 D128 = (
     replace(_FULL, q_lengths=(256,) * 5, kv_lengths=(128,) * 5, window=(60, 30), sinks="fp32"),
     Case(
@@ -76,6 +77,8 @@ D128 = (
         _FULL, q_lengths=(433,), kv_lengths=(90,), cut_blocks=1, rest_rows=176, q_heads=2, cores=2
     ),
     replace(_FULL, q_lengths=(257,), kv_lengths=(100,), cut_blocks=2, window=(-1, 0)),
+    replace(_FULL, q_lengths=(256,), kv_lengths=(2252,), window=(1100, 0)),
+    replace(_FULL, q_lengths=(256,), kv_lengths=(1700,), window=(548, 0)),
 )
 
 

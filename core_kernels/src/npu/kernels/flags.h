@@ -11,8 +11,10 @@
 namespace fa::npu {
 
 // MTE2 -> MTE1 "filled" and back "free". Each name is the first of two slots. Queries ride on the
-// event of the keys that follow them: both pipes are in order, see ScoreProducts::load_keys.
-enum class L1Event : int8_t { kKeys = 0, kStay = 2, kStream = 4 };
+// event of the keys that follow them, values on that of probabilities: both pipes are in order, see
+// ScoreProducts::load_keys and OutputProducts::load_operands.
+// kValues: MTE1 -> MTE2, all reads so far are done.
+enum class L1Event : int8_t { kKeys = 0, kStream = 2, kValues = 4 };
 // Of the mla kernels: MTE2 -> MTE1 "filled" and back "free", of the pieces in the ring. Queries and
 // probabilities ride on the piece that follows them; they are free, M -> MTE2, when the last
 // product with them is done.

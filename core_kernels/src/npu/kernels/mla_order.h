@@ -70,7 +70,7 @@ struct MlaTurn {
         column_passes((value_dim + Layout::kPieceColumns - 1) / Layout::kPieceColumns),
         passes(column_passes * (output != nullptr ? output->row_blocks() : 1)),
         output_first(output_first) {
-    if (scores != nullptr) tiles = tiles_of_all_rows(schedule, *scores);
+    if (scores != nullptr) tiles = schedule.tiles_seen(*scores);
     if (output == nullptr) return;
     for (int32_t block = 0; block < output->row_blocks(); ++block) {
       const TileRange seen = schedule.tiles_seen(*output, block * kTile);
@@ -100,14 +100,6 @@ struct MlaTurn {
  private:
   static constexpr int32_t kRowBlocks = (Layout::kRows + kTile - 1) / kTile;
 
-  __aicore__ static inline TileRange tiles_of_all_rows(const Schedule& schedule, const Unit& unit) {
-    TileRange all = schedule.tiles_seen(unit, 0);
-    for (int32_t row = kTile; row < unit.task.rows; row += kTile) {
-      const TileRange seen = schedule.tiles_seen(unit, row);
-      all = {lesser(all.begin, seen.begin), greater(all.end, seen.end)};
-    }
-    return all;
-  }
   __aicore__ inline int32_t cut(int32_t share) const {
     return lesser(tiles.end, tiles.begin + (tiles.end - tiles.begin) * share / passes);
   }

@@ -184,7 +184,7 @@ class Output {
   }
 
  private:
-  static constexpr bool kShared = Layout::kProbsApart;
+  static constexpr bool kShared = Layout::kPartialShared;
   static constexpr UbInEvent kPlace = kShared ? UbInEvent::kScores : UbInEvent::kPartial;
 
   // The LSE of a bias of slope * column, which differs by a number per row.

@@ -1,7 +1,7 @@
 #pragma once
 
 // O = P V of a unit, in passes over its tiles: one for each block of rows. Values, which all passes
-// need, stay in L1 for the unit.
+// need, stay in L1 for the unit; those of the next one take their places as the last pass goes on.
 
 #include "kernel_operator.h"
 #include "npu/kernels/buffers/l1_layout.h"
@@ -27,37 +27,38 @@ class OutputProducts {
         matmul_(matmul),
         values_(args.v, args),
         value_dim_(args.value_dim) {
+    l1_values_ = l1_tensor<T>(Layout::kValues, Layout::kStackTiles * Layout::kValueBytes);
     for (int32_t slot = 0; slot < Layout::kSlots; ++slot) {
-      stay_[slot] = l1_tensor<T>(Layout::kStay + slot * Layout::kStayBytes, Layout::kStayBytes);
       stream_[slot] =
           l1_tensor<T>(Layout::kStream + slot * Layout::kStreamBytes, Layout::kStreamBytes);
-      set_event<Event::MTE1_MTE2>(L1Event::kStay, slot);
-      set_event<Event::MTE1_MTE2>(L1Event::kStream, slot);
     }
+    set_event<Event::MTE1_MTE2>(L1Event::kStream, 1 - stream_slot_);
   }
 
   __aicore__ inline void drain() {
-    for (int32_t slot = 0; slot < Layout::kSlots; ++slot) {
-      wait_event<Event::MTE1_MTE2>(L1Event::kStay, slot);
-      wait_event<Event::MTE1_MTE2>(L1Event::kStream, slot);
-    }
+    wait_event<Event::MTE1_MTE2>(L1Event::kStream, 1 - stream_slot_);
   }
 
   // A null unit, or one without keys, takes no steps. `upcoming` is the unit after it, if known.
   __aicore__ inline void open(const Unit* unit, const Unit* upcoming) {
     unit_ = unit;
-    upcoming_ = upcoming;
     row_ = steps_ = 0;
     if (unit_ == nullptr || unit_->keys == 0) return;
     for (int32_t row = 0; row < unit_->task.rows; row += kTile) {
       const TileRange seen = schedule_.tiles_seen(*unit_, row);
       steps_ += seen.end - seen.begin;
     }
+    current_ = next_.unit == unit ? next_ : values_of(*unit, loaded_);
+    next_ = Values{};
+    if (upcoming != nullptr && upcoming->keys != 0) {
+      next_ = values_of(*upcoming, current_.number(current_.tiles.end));
+    }
     open_pass();
   }
   __aicore__ inline int32_t steps() const { return steps_; }
   __aicore__ inline void close() {
     if (steps_ == 0) return;
+    released_ = current_.number(current_.tiles.end);
     matmul_.order_store_after_loads();  // of the probabilities
     set_cross<PIPE_FIX>(CrossFlag::kPartialDone);
   }
@@ -65,8 +66,7 @@ class OutputProducts {
   // One tile of a pass.
   __aicore__ inline void step() {
     const bool first = tile_ == tiles_.begin, last = tile_ + 1 == tiles_.end;
-    load_ahead(first);
-    if (first || tile_ % Layout::kStreamTiles == 0) load_stream();
+    if (first || tile_ % Layout::kStreamTiles == 0) load_operands(first);
     multiply({first, last});
     if (last) store();
     ++tile_;
@@ -74,12 +74,23 @@ class OutputProducts {
   }
 
  private:
-  // What is loaded for a unit, or two: groups of tiles of values. They do not depend on the vector
-  // cores, so the first group of the next unit can come before this one has ended.
-  struct Group {
-    bool loaded = false;
-    bool ready = false;  // MTE1 has waited for it
+  // The tiles of values of a unit that its rows see. They come in order, numbered over all units,
+  // and lie in L1 at their numbers modulo the number of places.
+  struct Values {
+    const Unit* unit = nullptr;
+    TileRange tiles = {0, 0};
+    int32_t first_number = 0;
+    int32_t end = 0;  // of those that are loaded
+
+    __aicore__ inline int32_t number(int32_t tile) const {
+      return first_number + tile - tiles.begin;
+    }
   };
+
+  __aicore__ inline Values values_of(const Unit& unit, int32_t first_number) const {
+    const TileRange tiles = schedule_.tiles_seen(unit);
+    return {&unit, tiles, first_number, tiles.begin};
+  }
 
   __aicore__ inline bool first_pass() const { return row_ == 0; }
   __aicore__ inline bool last_pass() const { return row_ + kTile >= unit_->task.rows; }
@@ -95,49 +106,56 @@ class OutputProducts {
     open_pass();
   }
 
-  // The groups of this tile and of the next one.
-  __aicore__ inline void load_ahead(bool first_of_pass) {
-    load_group(*unit_, tile_);
-    if (first_pass() && first_of_pass) wait_cross(CrossFlag::kProbsDone);
-    if (tile_ + 1 < tiles_.end) load_group(*unit_, tile_ + 1);
-  }
-
-  __aicore__ inline void load_group(const Unit& unit, int32_t tile) {
-    const int32_t group = tile / Layout::kGroupTiles;
-    if (groups_[group].loaded) return;
-    groups_[group].loaded = true;
-    wait_event<Event::MTE1_MTE2>(L1Event::kStay, group);
-    const int32_t first = group * Layout::kGroupTiles;
-    const TileRange tiles{first, lesser(unit.tiles(), first + Layout::kGroupTiles)};
-    load_values(stay_[group], unit, tiles);
-    set_event<Event::MTE2_MTE1>(L1Event::kStay, group);
-  }
-
-  __aicore__ inline void load_stream() {
+  // The probabilities of this step and of those that share a place with it. Values come before
+  // them, so that both are there when the probabilities are.
+  __aicore__ inline void load_operands(bool opens_pass) {
     const int32_t first = tile_ / Layout::kStreamTiles * Layout::kStreamTiles;
     const TileRange tiles{tile_, lesser(tiles_.end, first + Layout::kStreamTiles)};
     stream_first_ = tile_;
-    wait_event<Event::MTE1_MTE2>(L1Event::kStream, stream_slot_);
+    load_needed(tiles.end);
+    if (first_pass() && opens_pass) wait_cross(CrossFlag::kProbsDone);
     load_probs(stream_[stream_slot_], *unit_, tiles, row_);
     set_event<Event::MTE2_MTE1>(L1Event::kStream, stream_slot_);
+    load_ahead();
   }
 
-  // Tile after tile, so that each of them has the shape of a whole one.
-  __aicore__ inline void load_values(const AscendC::LocalTensor<T>& to, const Unit& unit,
-                                     TileRange tiles) {
-    for (int32_t tile = tiles.begin; tile < tiles.end; ++tile) {
-      const AscendC::LocalTensor<T> place = to[value_at(tile - tiles.begin)];
-      if constexpr (Config::kInt8) {
-        load_stack_rows(place, workspace_.values[unit.stack_slot()], tile * kTile,
-                        unit.tile_keys(tile), value_dim_, {0, value_dim_});
-      } else {
-        values_.load(place, unit.task, unit.first_key + tile * kTile, unit.tile_keys(tile),
-                     {0, value_dim_});
-      }
+  // Values are loaded ahead, but for those of the first unit and where rows see so few tiles that
+  // there was no room: then MTE2 waits for all reads so far.
+  __aicore__ inline void load_needed(int32_t end) {
+    if (current_.end >= end) return;
+    set_event<Event::MTE1_MTE2>(L1Event::kValues);
+    wait_event<Event::MTE1_MTE2>(L1Event::kValues);
+    while (current_.end < end) load_tile(current_);
+  }
+
+  // As many tiles of values as come of probabilities, so that loads of both are spread evenly, into
+  // places that have been read: when the other place of probabilities is free, all reads so far
+  // are done.
+  __aicore__ inline void load_ahead() {
+    wait_event<Event::MTE1_MTE2>(L1Event::kStream, 1 - stream_slot_);
+    for (int32_t count = 0; count < Layout::kStreamTiles; ++count) {
+      Values& values = current_.end < current_.tiles.end ? current_ : next_;
+      const bool room = loaded_ - released_ < Layout::kStackTiles;
+      if (room && values.end < values.tiles.end) load_tile(values);
     }
   }
-  __aicore__ static inline uint32_t value_at(int32_t tile) {
-    return static_cast<uint32_t>(tile * Layout::kValueBytes) / sizeof(T);
+
+  // The next tile of values.
+  __aicore__ inline void load_tile(Values& values) {
+    const Unit& unit = *values.unit;
+    const int32_t tile = values.end++, first = tile * kTile, keys = unit.tile_keys(tile);
+    const AscendC::LocalTensor<T> to = values_at(values.number(tile));
+    ++loaded_;
+    if constexpr (Config::kInt8) {
+      load_stack_rows(to, workspace_.values[unit.stack_slot()], first, keys, value_dim_,
+                      {0, value_dim_});
+    } else {
+      values_.load(to, unit.task, unit.first_key + first, keys, {0, value_dim_});
+    }
+  }
+  __aicore__ inline AscendC::LocalTensor<T> values_at(int32_t number) const {
+    const int32_t place = number % Layout::kStackTiles;
+    return l1_values_[static_cast<uint32_t>(place * Layout::kValueBytes) / sizeof(T)];
   }
 
   // All tiles at once.
@@ -155,15 +173,13 @@ class OutputProducts {
 
   __aicore__ inline void multiply(Step step) {
     const ProductShape shape{unit_->block_rows(row_), value_dim_, unit_->tile_keys(tile_)};
-    const int32_t group = tile_ / Layout::kGroupTiles;
-    const int32_t in_group = tile_ % Layout::kGroupTiles, in_stream = tile_ - stream_first_;
-    await_group(group);
+    const int32_t in_stream = tile_ - stream_first_, number = current_.number(tile_);
     matmul_.open_step();
     if (in_stream == 0) wait_event<Event::MTE2_MTE1>(L1Event::kStream, stream_slot_);
     matmul_.load_left(stream_[stream_slot_][probs_at(in_stream)], shape, shape.m);
-    matmul_.load_right_by_columns(stay_[group][value_at(in_group)], shape);
+    matmul_.load_right_by_columns(values_at(number), shape);
+    if (last_pass()) released_ = number + 1;
     release_stream();
-    if (last_pass()) release_groups();
     matmul_.multiply(Accumulator::kOutput, shape, step);
   }
 
@@ -171,24 +187,6 @@ class OutputProducts {
     if (tile_ + 1 != tiles_.end && (tile_ + 1) % Layout::kStreamTiles != 0) return;
     set_event<Event::MTE1_MTE2>(L1Event::kStream, stream_slot_);
     stream_slot_ = 1 - stream_slot_;
-  }
-
-  __aicore__ inline void await_group(int32_t group) {
-    if (!groups_[group].ready) wait_event<Event::MTE2_MTE1>(L1Event::kStay, group);
-    groups_[group].ready = true;
-  }
-
-  // In the last pass: the groups before the next tile, which no one needs any more.
-  __aicore__ inline void release_groups() {
-    const bool last = tile_ + 1 == tiles_.end;
-    const int32_t end = last ? Layout::kSlots : (tile_ + 1) / Layout::kGroupTiles;
-    for (int32_t group = 0; group < end; ++group) {
-      if (!groups_[group].loaded) continue;
-      if (!groups_[group].ready) wait_event<Event::MTE2_MTE1>(L1Event::kStay, group);
-      set_event<Event::MTE1_MTE2>(L1Event::kStay, group);
-      groups_[group] = Group{};
-    }
-    if (last && upcoming_ != nullptr && upcoming_->keys != 0) load_group(*upcoming_, 0);
   }
 
   __aicore__ inline void store() {
@@ -204,10 +202,10 @@ class OutputProducts {
   Matmul<Config>& matmul_;
   TokenLoader<T> values_;
   int32_t value_dim_;
-  AscendC::LocalTensor<T> stay_[Layout::kSlots], stream_[Layout::kSlots];
-  Group groups_[Layout::kSlots];
+  AscendC::LocalTensor<T> l1_values_, stream_[Layout::kSlots];
+  Values current_, next_;              // of the unit, and of the upcoming one
+  int32_t loaded_ = 0, released_ = 0;  // tiles of values of all units
   const Unit* unit_ = nullptr;
-  const Unit* upcoming_ = nullptr;
   int32_t steps_ = 0;
   int32_t row_ = 0, tile_ = 0;                  // of the next step
   TileRange tiles_ = {};                        // of its pass

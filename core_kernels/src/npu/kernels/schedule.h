@@ -63,7 +63,7 @@ class Schedule {
         q_(args.q_lengths, args.status, kWrongQueries),
         kv_(args),
         splits_(greater(1, args.splits.count)),
-        stack_keys_(stack_keys),
+        longest_stack_(stack_keys),
         twice_(twice),
         core_(core),
         cores_(cores),
@@ -108,6 +108,16 @@ class Schedule {
     const int32_t high = lesser(unit.keys, last.hi - unit.first_key);
     if (high <= low) return {0, 1};
     return {low / kTile, (high + kTile - 1) / kTile};
+  }
+
+  // Those of all rows, and what lies between them.
+  __aicore__ inline TileRange tiles_seen(const Unit& unit) const {
+    TileRange all = tiles_seen(unit, 0);
+    for (int32_t row = kTile; row < unit.task.rows; row += kTile) {
+      const TileRange seen = tiles_seen(unit, row);
+      all = {lesser(all.begin, seen.begin), greater(all.end, seen.end)};
+    }
+    return all;
   }
 
  private:
@@ -163,12 +173,23 @@ class Schedule {
     task.rows = queries * size;
     const KvRange last = visible(task, task.first_query + queries - 1);
     task.keys = KvRange{visible(task, task.first_query).lo, last.hi};
+    stack_keys_ = sees_few_keys(task) ? lesser(longest_stack_, kShortStackKeys) : longest_stack_;
     // Stacks lie on one grid for all tasks, so that no bit depends on how queries are cut up.
     if (task.keys.hi > task.keys.lo) {
       task.keys.lo -= (task.keys.lo - task.part.lo) % stack_keys_;
     }
     task.again = false;
     count_task();
+  }
+
+  // On the average of a sequence's rows, so that all tasks that share its keys have the same
+  // stacks.
+  __aicore__ inline bool sees_few_keys(const Task& task) const {
+    const int32_t keys = task.part.hi - task.part.lo;
+    const bool causal = args_.window_right >= 0;
+    const bool windowed = args_.window_left >= 0 && args_.window_left <= kFewKeys;
+    const bool chunked = args_.attention_chunk > 0 && args_.attention_chunk <= kFewKeys;
+    return windowed || chunked || keys <= (causal ? 2 * kFewKeys : kFewKeys);
   }
 
   __aicore__ inline void count_task() {
@@ -193,7 +214,8 @@ class Schedule {
   SequenceTable q_;
   KeyTable kv_;
   int32_t splits_;
-  int32_t stack_keys_;
+  int32_t longest_stack_;   // keys
+  int32_t stack_keys_ = 0;  // of the current task
   bool twice_;
   int64_t core_, cores_;
   int64_t round_ = 0;   // of dealing one task to each core

@@ -26,12 +26,18 @@ struct TaskRows {
 };
 
 // Keys of a unit of work: a stack of tiles. The longer, the less often the output of all rows goes
-// from the cube core to the vector cores; values of a small head dim leave room for that in L1.
+// from the cube core to the vector cores; head dims of 192 leave no room for that in L1, extras at
+// 128 none in UB.
 template <typename Config>
 struct Stack {
-  static constexpr int32_t kTiles = Config::kHeadDim <= 64 && Config::kValueDim <= 64 ? 8 : 4;
+  static constexpr int32_t kLongest = Config::kExtras ? 64 : 128;  // head dim of the long ones
+  static constexpr int32_t kTiles = Config::kHeadDim <= kLongest ? 8 : 4;
   static constexpr int32_t kKeys = kTiles * kTile;
 };
+
+// Rows that see few keys take shorter stacks, so that there are units enough to overlap.
+inline constexpr int32_t kFewKeys = 1024;
+inline constexpr int32_t kShortStackKeys = 4 * kTile;
 
 // Units whose keys and values of an int8 cache are in the workspace, cast for the cube: those in
 // flight, and the one that comes next.

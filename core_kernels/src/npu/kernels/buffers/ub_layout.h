@@ -14,20 +14,21 @@ struct UbLayout {
   static constexpr int32_t kFloat = 4, kElementBytes = 2;
   static constexpr int32_t kRows = TaskRows<Config>::kVector;
   static constexpr int32_t kOutBytes = kRows * Config::kValueDim * kFloat;
-  // Probabilities take the place of their scores; or they have one of their own, so that loads of
-  // scores need not wait for stores, and what is added to the output comes into the places of
-  // scores. With head dims of 64 and 192/128 the latter is 2 % slower in predictions.
-  static constexpr bool kProbsApart =
-      !Config::kExtras && Config::kHeadDim != 64 && Config::kHeadDim != 192;
+  // Probabilities have a place of their own, so that loads of scores need not wait for stores, but
+  // for extras, which leave no room, and with head dims of 192/128, which are slower so: there they
+  // take that of their scores. What is added to the output comes into the places of scores then,
+  // where there is none for both.
+  static constexpr bool kProbsApart = !Config::kExtras && Config::kHeadDim != 192;
+  static constexpr bool kPartialShared = kProbsApart && Config::kValueDim > 64;
   // Scores that one pass of the softmax works on: at least 8 rows of a whole stack.
   static constexpr int32_t kChunk = kOutBytes > 64 * 1024 ? 4096 : 8192;
   // What frees a place of scores.
   static constexpr AscendC::HardEvent kScoresFree =
       kProbsApart ? AscendC::HardEvent::V_MTE2 : AscendC::HardEvent::MTE3_MTE2;
-  static constexpr int32_t kChunkRows = kProbsApart ? 32 : 64;  // at most
+  static constexpr int32_t kChunkRows = kPartialShared ? 32 : 64;  // at most
   // Where UB is full: the LSE of a task waits for its store there.
   static constexpr bool kLseInSpread = Config::kValueDim > 256;
-  static constexpr int32_t kPartialElements = kProbsApart ? kChunk : 2048;
+  static constexpr int32_t kPartialElements = kPartialShared ? kChunk : 2048;
   static_assert(kChunk >= Arch::kBlockLanes * Stack<Config>::kKeys);
   static_assert(kPartialElements >= Arch::kBlockLanes * Config::kValueDim);
 
@@ -45,9 +46,9 @@ struct UbLayout {
   static constexpr int32_t kScoresEnd = kScores + kSlots * kChunk * kFloat;
   static constexpr int32_t kProbs = kProbsApart ? kScoresEnd : kScores;
   static constexpr int32_t kProbsEnd = kScoresEnd + (kProbsApart ? kChunk * kElementBytes : 0);
-  static constexpr int32_t kPartial = kProbsApart ? kScores : kProbsEnd;
+  static constexpr int32_t kPartial = kPartialShared ? kScores : kProbsEnd;
   static constexpr int32_t kOut =
-      kProbsApart ? kProbsEnd : kPartial + kSlots * kPartialElements * kFloat;
+      kPartialShared ? kProbsEnd : kPartial + kSlots * kPartialElements * kFloat;
   static constexpr int32_t kOutEnd = kOut + kOutBytes;
   static constexpr int32_t kFold =
       Config::kExtras ? greater(kOutEnd, 2 * Arch::kUbBankBytes) : kOutEnd;
