@@ -116,10 +116,9 @@ def test_heads_that_share_a_task(wheel: Wheel, dtype: torch.dtype) -> None:
                     results.append(attend(wheel, q, k, v, (-1, -1), keys))
             assert all(torch.equal(result, results[0]) for result in results), f"isa {isa}"
             for head in range(kv_heads):
-                both = slice(2 * head, 2 * head + 2)
-                one = (t[:, :, head : head + 1] for t in (k, v))
+                both, one = slice(2 * head, 2 * head + 2), slice(head, head + 1)
                 with instruction_set(wheel, isa):
-                    alone = attend(wheel, q[:, :, both], *one, (-1, -1), keys)
+                    alone = attend(wheel, q[:, :, both], k[:, :, one], v[:, :, one], (-1, -1), keys)
                 assert torch.equal(alone, results[0][:, :, both]), f"isa {isa}, head {head}"
     finally:
         torch.set_num_threads(before)
