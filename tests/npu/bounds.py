@@ -135,6 +135,13 @@ BOUNDS = (
     ),
     Bound(_PLAIN, "output_products.h", "(tiles_.end, first + ", "(tiles_.end, first - 1 + "),
     Bound(_PLAIN, "unowned.h", "q.first + q.length, end", "q.first + q.length + 1, end"),
+    Bound(_PLAIN, "unowned.h", "store(batch, 0, q.first)", "store(batch, 0, q.first - 1)"),
+    Bound(
+        _PLAIN,
+        "unowned.h",
+        "store(batch, end, args_.q_lengths.tokens)",
+        "store(batch, end, args_.q_lengths.tokens - 1)",
+    ),
     Bound(
         _PLAIN, "row_store.h", "(rows.count - 1 - ahead) / size + 1", "(rows.count - ahead) / size"
     ),

@@ -45,6 +45,7 @@ class Case:
     joined: bool = False  # with qv: keys follow values in memory, as views of one cache
     q_layout: str = "padded"  # padded, packed
     kv_layout: str = "padded"  # padded, packed, paged
+    outside: bool = False  # packed tensors have tokens before and behind all sequences
     strides: str = "bshd"  # bshd, bhsd, gaps, wide
     seqused: bool = False
     window: tuple[int, int] = (-1, -1)
@@ -65,6 +66,10 @@ class Case:
     alibi: str = ""  # heads, batch: what there are slopes for; columns: heads, LSE of another bias
     splits: int = 1
     int8: str = ""  # head, entry: keys and values in int8, scales [Hkv] or [B, Hkv]
+
+    @property
+    def outside_tokens(self) -> int:
+        return SPARE_TOKENS if self.outside else 0
 
     @property
     def rng_state(self) -> tuple[int, int]:
@@ -109,7 +114,7 @@ class Case:
 WIDE_STRIDE = 65600
 SPARE_PROBS = (5, 3)  # rows and columns of S_dmask that no sequence can have
 SPARE_ROWS = 2  # of a cache whose rows are not those of the batch
-SPARE_TOKENS = 3  # of a padded tensor with seqused, behind the longest sequence
+SPARE_TOKENS = 3  # behind each sequence with seqused, and at each end of a packed tensor
 
 
 def strided(shape: tuple[int, int, int, int], strides: str, dtype: str) -> tuple[Array, Array]:
@@ -206,8 +211,8 @@ class _Builder:
         longest = max(lengths, default=0)
         if layout == "packed":
             room = [n + (SPARE_TOKENS if case.seqused else 0) for n in lengths]
-            starts = self.ints(np.concatenate([[0], np.cumsum(room)]))
-            total = int(starts[-1])
+            starts = self.ints(case.outside_tokens + np.concatenate([[0], np.cumsum(room)]))
+            total = int(starts[-1]) + case.outside_tokens
             arg = LengthArgs(starts.ctypes.data, 0, max(room, default=0), total)
         else:
             total = longest + (SPARE_TOKENS if case.seqused else 0)
@@ -234,7 +239,7 @@ class _Builder:
             parts = [view[row, :n] for row, n in zip(rows, lengths, strict=True)]
             return view, self._register(buffer, parts)
         spare = SPARE_TOKENS if self.case.seqused else 0
-        parts, first = [], 0
+        parts, first = [], self.case.outside_tokens
         for n in lengths:
             parts.append(view[0, first : first + n])
             first += n + spare
@@ -367,7 +372,7 @@ def _add_lse(problem: Problem, total: int) -> None:
     problem.outputs.append(lse)
     by_token = lse.transpose(0, 2, 1)
     problem.args.lse = tensor_arg(by_token)
-    first = 0
+    first = case.outside_tokens
     for b, n in enumerate(case.q_lengths):
         if case.q_layout == "packed":
             problem.lse.append(by_token[0, first : first + n])

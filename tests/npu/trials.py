@@ -45,6 +45,7 @@ D128 = (
         kv_lengths=(1100,),
         q_layout="packed",
         kv_layout="packed",
+        outside=True,
         window=(300, 20),
         head_dim=127,
         value_dim=125,
