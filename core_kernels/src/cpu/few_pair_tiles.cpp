@@ -27,17 +27,17 @@ FewPairTiles::FewPairTiles(const TaskRows& task)
 
 int64_t FewPairTiles::bytes() const {
   return Scratch::bytes<uint32_t>(rows_ * d_pitch_ / 2) +
-         Scratch::bytes<uint32_t>(rows_ * dv_pitch_ / 2) + Scratch::bytes<float>(kTileKv * strip_) +
+         Scratch::bytes<uint32_t>(rows_ * dv_pitch_ / 2) + Scratch::bytes<float>(kKeys * strip_) +
          Scratch::bytes<float>(rows_ * dv_pitch_) + Scratch::bytes<float>(strip_);
 }
 
 void FewPairTiles::take(Scratch* scratch) {
   q_ = scratch->take<uint32_t>(rows_ * d_pitch_ / 2);
   qv_ = scratch->take<uint32_t>(rows_ * dv_pitch_ / 2);
-  s_ = scratch->take<float>(kTileKv * strip_);
+  s_ = scratch->take<float>(kKeys * strip_);
   o_ = scratch->take<float>(rows_ * dv_pitch_);
   alpha_ = scratch->take<float>(strip_);
-  std::fill(s_, s_ + kTileKv * strip_, 0.0f);  // of which only some rows will be written
+  std::fill(s_, s_ + kKeys * strip_, 0.0f);  // of which only some rows will be written
   std::fill(o_, o_ + rows_ * dv_pitch_, 0.0f);
 }
 

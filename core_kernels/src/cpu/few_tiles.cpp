@@ -27,17 +27,17 @@ bool FewTiles::take_dtypes(const ForwardProblem& problem) {
 
 int64_t FewTiles::bytes() const {
   return Scratch::bytes<float>(strip_ * d_pitch_) + Scratch::bytes<float>(strip_ * dv_pitch_) +
-         Scratch::bytes<float>(kTileKv * strip_) + Scratch::bytes<float>(rows_ * dv_pitch_) +
+         Scratch::bytes<float>(kKeys * strip_) + Scratch::bytes<float>(rows_ * dv_pitch_) +
          Scratch::bytes<float>(strip_);
 }
 
 void FewTiles::take(Scratch* scratch) {
   q_ = scratch->take<float>(strip_ * d_pitch_);
   qv_ = scratch->take<float>(strip_ * dv_pitch_);
-  s_ = scratch->take<float>(kTileKv * strip_);
+  s_ = scratch->take<float>(kKeys * strip_);
   o_ = scratch->take<float>(rows_ * dv_pitch_);
   alpha_ = scratch->take<float>(strip_);
-  std::fill(s_, s_ + kTileKv * strip_, 0.0f);  // of which only some rows will be written
+  std::fill(s_, s_ + kKeys * strip_, 0.0f);  // of which only some rows will be written
   std::fill(o_, o_ + rows_ * dv_pitch_, 0.0f);
 }
 

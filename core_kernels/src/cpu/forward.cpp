@@ -8,7 +8,8 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
-#include <memory>
+#include <new>
+#include <utility>
 #include <vector>
 
 #include "cpu/append.h"
@@ -73,18 +74,19 @@ class ForwardTask {
 
   // Goes to the next tile and finds the one behind it; false when there is none.
   bool advance() {
-    tile_ = next_;
-    if (tile_.keys > 0) locate(tile_.key + tile_.keys);
-    return tile_.keys > 0;
+    std::swap(tile_, next_);
+    if (tile_->keys > 0) locate(tile_->key + tile_->keys);
+    return tile_->keys > 0;
   }
 
   // The tile behind this one, 0 keys if this is the last.
-  const TileRows& upcoming() const { return next_; }
+  const TileRows& upcoming() const { return *next_; }
 
   // Works on the tile, while `ahead` is fetched.
   void work(const TileRows& ahead) {
-    if (FA_MUTATE("drop_tile", false, tile_.key > begin_ && tile_.key + tile_.keys >= end_)) return;
-    tiles_.load(tile_, ahead);
+    if (FA_MUTATE("drop_tile", false, tile_->key > begin_ && tile_->key + tile_->keys >= end_))
+      return;
+    tiles_.load(*tile_, ahead);
     for (int x = 0; x < block_.strips; ++x) {
       if (Tiles::kFetchAhead) prefetch(x);
       attend(x);
@@ -127,26 +129,26 @@ class ForwardTask {
   void locate(int32_t begin) {
     const ForwardProblem& p = rows_.problem;
     int32_t head = rows_.group.kv_head;
-    next_.keys = 0;
+    next_->keys = 0;
     if (begin >= end_) return;
-    next_.key = Tiles::tile_begin(begin);
-    next_.keys = std::min(end_, begin / Tiles::kKeys * Tiles::kKeys + Tiles::kKeys) - next_.key;
-    int hidden = begin - next_.key;  // no row sees these, and the tensor may hold anything there
-    int seen = next_.keys - hidden;
-    std::fill(next_.k, next_.k + hidden, kZeroRow);
-    std::fill(next_.v, next_.v + hidden, kZeroRow);
-    kv_rows(p.k, p.paged, rows_.entry, head, begin, seen, next_.k + hidden);
-    kv_rows(p.v, p.paged, rows_.entry, head, begin, seen, next_.v + hidden);
+    next_->key = Tiles::tile_begin(begin);
+    next_->keys = std::min(end_, begin / Tiles::kKeys * Tiles::kKeys + Tiles::kKeys) - next_->key;
+    int hidden = begin - next_->key;  // no row sees these, and the tensor may hold anything there
+    int seen = next_->keys - hidden;
+    std::fill(next_->k, next_->k + hidden, kZeroRow);
+    std::fill(next_->v, next_->v + hidden, kZeroRow);
+    kv_rows(p.k, p.paged, rows_.entry, head, begin, seen, next_->k + hidden);
+    kv_rows(p.v, p.paged, rows_.entry, head, begin, seen, next_->v + hidden);
   }
 
   // The part of the next tile that strip x has the time for.
   void prefetch(int x) const {
-    int first = x * next_.keys / block_.strips, last = (x + 1) * next_.keys / block_.strips;
+    int first = x * next_->keys / block_.strips, last = (x + 1) * next_->keys / block_.strips;
     int64_t k_bytes = geometry_.head_dim * dtype_size(rows_.problem.k.dtype);
     int64_t v_bytes = geometry_.value_dim * dtype_size(rows_.problem.v.dtype);
     for (int j = first; j < last; ++j) {
-      for (int64_t i = 0; i < k_bytes; i += 64) __builtin_prefetch(next_.k[j] + i, 0, 2);
-      for (int64_t i = 0; i < v_bytes; i += 64) __builtin_prefetch(next_.v[j] + i, 0, 2);
+      for (int64_t i = 0; i < k_bytes; i += 64) __builtin_prefetch(next_->k[j] + i, 0, 2);
+      for (int64_t i = 0; i < v_bytes; i += 64) __builtin_prefetch(next_->v[j] + i, 0, 2);
     }
   }
 
@@ -164,7 +166,7 @@ class ForwardTask {
     bool alibi = geometry_.alibi.data != nullptr;
     return {tiles_.multiply_keys(x, range.keys),
             range.keys,
-            tile_.key,
+            tile_->key,
             block_.lo + first,
             block_.hi + first,
             range.edge,
@@ -175,11 +177,11 @@ class ForwardTask {
   }
 
   void fill_keep_bits(int x, int keys) {
-    fill_keep(geometry_, task_.entry, block_, x, tile_.key, keys, keep_);
+    fill_keep(geometry_, task_.entry, block_, x, tile_->key, keys, keep_);
   }
 
   void attend(int x) {
-    StripRange range = strip_range(block_, x, tile_.key, tile_.keys);
+    StripRange range = strip_range(block_, x, tile_->key, tile_->keys);
     if (range.keys == 0) return;
     Scores scores = multiply_keys(x, range);
     Keep keep;
@@ -194,9 +196,9 @@ class ForwardTask {
   void write_probs() {
     locate(begin_);
     while (advance()) {
-      tiles_.load(tile_, next_);
+      tiles_.load(*tile_, *next_);
       for (int x = 0; x < block_.strips; ++x) {
-        StripRange range = strip_range(block_, x, tile_.key, tile_.keys);
+        StripRange range = strip_range(block_, x, tile_->key, tile_->keys);
         if (range.keys == 0) continue;
         Scores scores = multiply_keys(x, range);
         tiles_.probabilities({scores, state(x).m});
@@ -217,7 +219,7 @@ class ForwardTask {
         row[j] = (keep_[j] >> r) & 1u ? p : -p;
       }
       int64_t at = task_.entry * probs.stride[0] + id.q_head * probs.stride[1] +
-                   id.q_index * probs.stride[2] + tile_.key;
+                   id.q_index * probs.stride[2] + tile_->key;
       rows_.isa.store_row(row, probs.dtype, keys,
                           static_cast<char*>(probs.data) + at * dtype_size(probs.dtype));
     }
@@ -261,7 +263,8 @@ class ForwardTask {
   TaskRows rows_;
   const RowBlock& block_;
   Tiles tiles_;
-  TileRows tile_, next_;
+  TileRows places_[2];
+  TileRows *tile_ = &places_[0], *next_ = &places_[1];
   float* o_;  // strips of [Dv][strip]
   float* m_;  // [rows]
   float* l_;
@@ -353,8 +356,8 @@ void run_task(const Call& call, const Task& task) {
 
 // What is fetched while head `h` works: its share of the next tile of all heads, in the order that
 // they have in memory, which prefetchers of the processor then follow.
-template <typename Heads>
-void find_share(const Heads& heads, size_t h, TileRows* share) {
+template <typename Head>
+void find_share(const std::vector<Head*>& heads, size_t h, TileRows* share) {
   size_t count = heads.size();
   share->keys = heads.front()->upcoming().keys;
   for (int j = 0; j < share->keys; ++j) {
@@ -365,21 +368,25 @@ void find_share(const Heads& heads, size_t h, TileRows* share) {
   }
 }
 
-// The heads of a task take turns, tile by tile.
+// The heads of a task take turns, tile by tile. They need no destructor.
 template <typename Tiles>
 void run_heads(const Call& call, const Task& task) {
-  std::vector<std::unique_ptr<ForwardTask<Tiles>>> heads;
+  using Head = ForwardTask<Tiles>;
+  static thread_local Scratch places;
+  places.reset(task.heads * Scratch::bytes<Head>(1));
+  std::vector<Head*> heads;
+  heads.reserve(static_cast<size_t>(task.heads));
   int64_t bytes = 0;
   for (int32_t h = 0; h < task.heads; ++h) {
     Task of_head = task;
     of_head.head += h;
-    heads.push_back(std::make_unique<ForwardTask<Tiles>>(call.problem, call.queries, call.plan,
-                                                         call.isa, of_head));
+    heads.push_back(new (places.take<Head>(1))
+                        Head(call.problem, call.queries, call.plan, call.isa, of_head));
     bytes += heads.back()->bytes();
   }
   Scratch& scratch = local_scratch();
   scratch.reset(bytes);
-  for (auto& head : heads) {
+  for (Head* head : heads) {
     head->take(&scratch);
     head->tiles().share_scores(heads.front()->tiles());
     head->begin();
@@ -387,14 +394,14 @@ void run_heads(const Call& call, const Task& task) {
   TileRows ahead;
   for (;;) {
     bool more = false;
-    for (auto& head : heads) more = head->advance();
+    for (Head* head : heads) more = head->advance();
     if (!more) break;
     for (size_t h = 0; h < heads.size(); ++h) {
       find_share(heads, h, &ahead);
       heads[h]->work(ahead);
     }
   }
-  for (auto& head : heads) head->end(call.target);
+  for (Head* head : heads) head->end(call.target);
 }
 
 bool take_pairs(const ForwardProblem& problem, const Microkernels& isa) {

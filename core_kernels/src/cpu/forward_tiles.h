@@ -150,7 +150,7 @@ class FewTiles {
   const TileRows* next_ = nullptr;
   float* q_ = nullptr;      // [strip][d_pitch]
   float* qv_ = nullptr;     // [strip][dv_pitch]
-  float* s_ = nullptr;      // [kTileKv][strip]
+  float* s_ = nullptr;      // [kKeys][strip]
   float* o_ = nullptr;      // [rows][dv_pitch]
   float* alpha_ = nullptr;  // [strip]
 };
@@ -187,7 +187,7 @@ class FewPairTiles {
   const TileRows* next_ = nullptr;
   uint32_t* q_ = nullptr;   // [rows][d_pitch / 2]
   uint32_t* qv_ = nullptr;  // [rows][dv_pitch / 2]
-  float* s_ = nullptr;      // [kTileKv][strip], then p in pairs
+  float* s_ = nullptr;      // [kKeys][strip], then p in pairs
   float* o_ = nullptr;      // [rows][dv_pitch]
   float* alpha_ = nullptr;  // [strip]
 };

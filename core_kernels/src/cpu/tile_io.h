@@ -14,6 +14,8 @@ extern const char* const kZeroRow;
 
 // Who the packed rows of a task are and which keys they see.
 struct RowBlock {
+  RowBlock() {}  // leaves the arrays as they are
+
   int rows = 0;
   int strip = 0;  // rows of a strip
   int strips = 0;
