@@ -144,6 +144,18 @@ void load_row_values(const BackwardRun& run, const BatchEntry& entry, const RowB
   }
 }
 
+void store_key_gradients(const BackwardRun& run, const BatchEntry& entry, int32_t kv_head,
+                         int32_t key, int keys, const KeyGradients& gradients) {
+  const BackwardProblem& p = run.problem;
+  for (int j = 0; j < keys; ++j) {
+    int64_t token = entry.kv_begin + key + j;
+    run.isa.store_row(gradients.dk + j * gradients.d_pitch, p.dk.dtype, p.geometry.head_dim,
+                      p.dk.at(entry.kv_row, token, kv_head));
+    run.isa.store_row(gradients.dv + j * gradients.dv_pitch, p.dv.dtype, p.geometry.value_dim,
+                      p.dv.at(entry.kv_row, token, kv_head));
+  }
+}
+
 void run_backward(const BackwardProblem& problem, const Plan& plan, void* workspace) {
   const Geometry& g = problem.geometry;
   BackwardRun run = make_run(problem, plan, static_cast<char*>(workspace));

@@ -45,6 +45,16 @@ struct BackwardWork {
 void load_row_values(const BackwardRun& run, const BatchEntry& entry, const RowBlock& block,
                      int strip_index, float* lse2, float* delta);
 
+// fp32 gradients of keys and values with padded rows, and where they belong.
+struct KeyGradients {
+  const float* dk;
+  const float* dv;
+  int d_pitch;
+  int dv_pitch;
+};
+void store_key_gradients(const BackwardRun& run, const BatchEntry& entry, int32_t kv_head,
+                         int32_t key, int keys, const KeyGradients& gradients);
+
 void run_fp32_backward(const BackwardRun& run, const BackwardWork& work);
 
 // bf16 without qv, on units with dot products of bf16 pairs.

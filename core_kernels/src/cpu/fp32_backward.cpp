@@ -88,7 +88,8 @@ class BackwardTask {
       StripRange range = strip_range(block_, 0, key, keys);
       if (range.keys > 0) run_strip(row, key, range);
     }
-    store_tile(key, keys);
+    store_key_gradients(run_, entry_, group_.kv_head, key, keys,
+                        {buffers_.dk, buffers_.dv, d_pitch_, dv_pitch_});
   }
 
   void load_queries() {
@@ -155,16 +156,6 @@ class BackwardTask {
   // gradient[dim][row] += sum over keys of tile[key][dim] * ds[key][row]
   void multiply_dims(float* gradient, const float* tile, int dim, int pitch, int keys) {
     isa_.gemm({gradient, strip_, 0, tile, 1, pitch, buffers_.dp, strip_, 0, dim, keys, 1, true});
-  }
-
-  void store_tile(int32_t key, int keys) {
-    for (int j = 0; j < keys; ++j) {
-      int64_t token = entry_.kv_begin + key + j;
-      isa_.store_row(buffers_.dk + j * d_pitch_, problem_.dk.dtype, d_,
-                     problem_.dk.at(entry_.kv_row, token, group_.kv_head));
-      isa_.store_row(buffers_.dv + j * dv_pitch_, problem_.dv.dtype, dv_,
-                     problem_.dv.at(entry_.kv_row, token, group_.kv_head));
-    }
   }
 
   const BackwardRun& run_;

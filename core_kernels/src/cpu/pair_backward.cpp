@@ -88,7 +88,8 @@ class PairBackwardTask {
       describe_rows(geometry_, entry_index_, group_, row, count, strip_, &block_);
       if (block_.first_key < key + keys && block_.end_key > key) run_block(row, key, keys);
     }
-    store_tile(key, keys);
+    store_key_gradients(run_, entry_, group_.kv_head, key, keys,
+                        {dk_, dv_sum_, d_pitch_, dv_pitch_});
   }
 
   void load_tile(int32_t key, int keys) {
@@ -193,16 +194,6 @@ class PairBackwardTask {
     for (int i = 0; i < pitch; i += strip_) {
       kernels_.gemm(
           {gradient + i, pitch, pairs, kRows / 2, 1, values + i, pitch, keys, rows, ones_});
-    }
-  }
-
-  void store_tile(int32_t key, int keys) {
-    for (int j = 0; j < keys; ++j) {
-      int64_t token = entry_.kv_begin + key + j;
-      run_.isa.store_row(dk_ + j * d_pitch_, problem_.dk.dtype, d_,
-                         problem_.dk.at(entry_.kv_row, token, group_.kv_head));
-      run_.isa.store_row(dv_sum_ + j * dv_pitch_, problem_.dv.dtype, dv_,
-                         problem_.dv.at(entry_.kv_row, token, group_.kv_head));
     }
   }
 
