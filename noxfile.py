@@ -591,5 +591,4 @@ def bench(session: nox.Session) -> None:
     result, picture = (str(BUILD / f"bench.{kind}") for kind in ("json", "svg"))
     session.run("python", "benchmarks/overhead.py")
     session.run("python", "benchmarks/layers.py")
-    session.run("python", "benchmarks/run.py", "--out", result, *session.posargs)
-    session.run("python", "benchmarks/plot.py", result, picture)
+    session.run("python", "benchmarks/run.py", "--out", result, "--plot", picture, *session.posargs)

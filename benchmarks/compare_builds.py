@@ -24,7 +24,7 @@ def results(python: str, cases: list[str], seconds: float) -> list[dict[str, Any
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "result.json"
         command = [python, str(FOLDER / "run.py"), *cases, "--seconds", str(seconds)]
-        subprocess.run([*command, "--out", str(out)], check=True, capture_output=True)
+        subprocess.run([*command, "--out", str(out)], check=True, stdout=subprocess.DEVNULL)
         document = json.loads(out.read_text(encoding="utf-8"))
     rows: list[dict[str, Any]] = document["results"]
     return rows

@@ -4,6 +4,7 @@ A case file has one case line per line, in the form that the tests use (tests/fa
 Without a file: benchmarks/cases/default.txt.
 
     python benchmarks/run.py [case file or case line ...] [--seconds 2] [--threads N] [--out x.json]
+        [--plot x.svg]
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from work import count  # noqa: E402
 
 def main() -> int:
     options = parse_options()
+    if options.plot:
+        import plot  # here: matplotlib need not be there otherwise
     if options.threads:
         torch.set_num_threads(options.threads)
     cases = [case for source in options.cases for case in read(source)]
@@ -40,6 +43,8 @@ def main() -> int:
     print(table(document))
     if options.out:
         Path(options.out).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    if options.plot:
+        plot.draw(document, Path(options.plot))
     return 0
 
 
@@ -50,6 +55,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=2.0, help="for each case")
     parser.add_argument("--threads", type=int, default=0, help="default: as many as PyTorch takes")
     parser.add_argument("--out", help="also write JSON to this file")
+    parser.add_argument("--plot", help="also draw an SVG file; needs matplotlib")
     return parser.parse_args()
 
 

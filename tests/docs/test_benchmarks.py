@@ -152,7 +152,8 @@ def run(*command: str) -> str:
 def test_run_and_report(tmp_path: Path) -> None:
     out = tmp_path / "result.json"
     smoke = FOLDER / "cases/smoke.txt"
-    table = run("benchmarks/run.py", str(smoke), "--seconds", "0.01", "--out", str(out))
+    files = ("--out", str(out), "--plot", str(tmp_path / "first.svg"))
+    table = run("benchmarks/run.py", str(smoke), "--seconds", "0.01", *files)
     document = json.loads(out.read_text())
     lines = [str(case) for case in read_cases(str(smoke))]
     assert [row["case"] for row in document["results"]] == lines
@@ -162,10 +163,10 @@ def test_run_and_report(tmp_path: Path) -> None:
     assert run("benchmarks/report.py", str(out)) == table
     changes = run("benchmarks/report.py", str(out), str(out))
     assert changes.count(" 1.00 ") >= len(lines)
-    picture = tmp_path / "result.svg"
-    run("benchmarks/plot.py", str(out), str(picture))
-    drawn = [row for row in document["results"] if "ratio" in row]
-    assert all(short(row["case"]) in picture.read_text() for row in drawn)
+    run("benchmarks/plot.py", str(out), str(tmp_path / "second.svg"))
+    drawn = [short(row["case"]) for row in document["results"] if "ratio" in row]
+    for name in ("first.svg", "second.svg"):
+        assert all(case in (tmp_path / name).read_text() for case in drawn)
 
 
 @pytest.mark.slow

@@ -62,11 +62,14 @@ class Precision:
         return Precision(dtype, dtype)
 
     @staticmethod
-    def of_cpu(inputs: torch.dtype, out: torch.dtype, isa: str) -> Precision:
-        """What the CPU kernels of an instruction set promise for inputs and results of a dtype."""
+    def of_cpu(inputs: torch.dtype, out: torch.dtype, isa: str, *, qv: bool = False) -> Precision:
+        """What the CPU kernels of an instruction set promise for inputs and results of a dtype.
+
+        With `qv` the backward stays in fp32.
+        """
         if inputs == torch.bfloat16 and isa in PAIR_ISAS:
             unit = UNIT_ROUNDOFF[inputs]
-            return Precision(out, out, p=unit, p_backward=unit)
+            return Precision(out, out, p=unit, p_backward=U32 if qv else unit)
         return Precision.of(out)
 
     @staticmethod

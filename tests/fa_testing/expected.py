@@ -64,7 +64,7 @@ def out_dtype(case: Case) -> torch.dtype:
 def cpu_precision(case: Case, isa: str) -> Precision:
     """What the CPU kernels of an instruction set promise for this case."""
     inputs = torch.int8 if case.int8 else DTYPES[case.dt]
-    return Precision.of_cpu(inputs, out_dtype(case), isa)
+    return Precision.of_cpu(inputs, out_dtype(case), isa, qv=case.qv)
 
 
 def empty_lse(case: Case, x: Inputs) -> float:

@@ -208,6 +208,7 @@ def test_only_pairs_of_bf16_round_p(isa: str, dtype: str) -> None:
     promised = Precision.of_cpu(kind, out, isa)
     if (isa, dtype) == ("avx512bf16", "bf16"):
         assert promised == replace(Precision.of(out), p=2.0**-8, p_backward=2.0**-8)
+        assert Precision.of_cpu(kind, out, isa, qv=True) == replace(Precision.of(out), p=2.0**-8)
         a = problem("normal", kind, right=-1)
         rounded, usual = (forward_error(a, p) for p in (promised, Precision.of(out)))
         assert torch.equal(rounded.lse, usual.lse)

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <vector>
 
 #include "cpu/backward_tasks.h"
@@ -16,9 +15,6 @@
 
 namespace fa::cpu {
 namespace {
-
-constexpr float kLog2E = 1.4426950408889634f;
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 // delta of one (row of q, head), all its tokens.
 void compute_delta(const BackwardRun& run, int64_t row, int head) {
@@ -125,35 +121,6 @@ bool take_pairs(const BackwardProblem& problem) {
 int32_t backward_strip(const BackwardProblem& problem) {
   const Microkernels& isa = microkernels();
   return take_pairs(problem) ? isa.pairs->strip : isa.strip;
-}
-
-void load_row_values(const BackwardRun& run, const BatchEntry& entry, const RowBlock& block,
-                     int strip_index, float* lse2, float* delta) {
-  for (int r = 0; r < run.strip; ++r) {
-    lse2[r] = kInfinity;
-    delta[r] = 0;
-    int row = strip_index * run.strip + r;
-    if (row >= block.rows) continue;
-    PackedRow id = block.id[row];
-    int64_t token = entry.q_begin + id.q_index;
-    float lse = run.problem.lse.at(entry.q_row, token, id.q_head);
-    if (std::isinf(lse)) continue;
-    if (run.problem.geometry.alibi_by_column) lse -= block.slope[row] * block.diagonal[row];
-    lse2[r] = lse * kLog2E;
-    delta[r] = run.delta.at(entry.q_row, token, id.q_head);
-  }
-}
-
-void store_key_gradients(const BackwardRun& run, const BatchEntry& entry, int32_t kv_head,
-                         int32_t key, int keys, const KeyGradients& gradients) {
-  const BackwardProblem& p = run.problem;
-  for (int j = 0; j < keys; ++j) {
-    int64_t token = entry.kv_begin + key + j;
-    run.isa.store_row(gradients.dk + j * gradients.d_pitch, p.dk.dtype, p.geometry.head_dim,
-                      p.dk.at(entry.kv_row, token, kv_head));
-    run.isa.store_row(gradients.dv + j * gradients.dv_pitch, p.dv.dtype, p.geometry.value_dim,
-                      p.dv.at(entry.kv_row, token, kv_head));
-  }
 }
 
 void run_backward(const BackwardProblem& problem, const Plan& plan, void* workspace) {

@@ -3,6 +3,7 @@
 // Backward tasks: each owns dK and dV of every splits-th KV tile of one (entry, KV head) and adds
 // its dQ into a buffer of its own.
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -41,19 +42,55 @@ struct BackwardWork {
   int32_t split;
 };
 
-// LSE in the log2 domain and delta of a strip of `block`; rows that see nothing get +inf and 0.
-void load_row_values(const BackwardRun& run, const BatchEntry& entry, const RowBlock& block,
-                     int strip_index, float* lse2, float* delta);
+// What tasks have in common, whatever multiplies.
+class BackwardTask {
+ protected:
+  BackwardTask(const BackwardRun& run, const BackwardWork& work);
 
-// fp32 gradients of keys and values with padded rows, and where they belong.
-struct KeyGradients {
-  const float* dk;
-  const float* dv;
-  int d_pitch;
-  int dv_pitch;
+  // Calls tile(key, keys) for the tiles that the task owns.
+  template <typename Tile>
+  void for_tiles(Tile&& tile) {
+    int32_t step = kTileKv * run_.plan.splits;
+    for (int32_t key = work_.split * kTileKv; key < entry_.kv_len; key += step) {
+      tile(key, std::min(kTileKv, entry_.kv_len - key));
+    }
+  }
+
+  // Describes `count` rows at a time in block_ and calls rows(first) for those that see something
+  // of the tile.
+  template <typename Rows>
+  void for_rows(int count, int32_t key, int keys, Rows&& rows) {
+    if (FA_MUTATE("drop_tile", false, key > 0 && key + keys >= entry_.kv_len)) return;
+    int64_t all = int64_t{entry_.q_len} * group_.size;
+    for (int64_t row = 0; row < all; row += count) {
+      int some = static_cast<int>(std::min<int64_t>(count, all - row));
+      describe_rows(geometry_, work_.entry, group_, row, some, run_.strip, &block_);
+      if (block_.first_key < key + keys && block_.end_key > key) rows(row);
+    }
+  }
+
+  // LSE in the log2 domain and delta of a strip; rows that see nothing get +inf and 0.
+  void load_row_values(int strip_index, float* lse2, float* delta) const;
+
+  // The step of a strip of block_, with all but its buffers; `keep` is filled if there is dropout.
+  BackwardStep step_of(int strip_index, int32_t key, const StripRange& range, uint32_t* keep) const;
+
+  // Where dq (or dqv) of the strip that begins with a row is collected.
+  float* query_gradient(float* buffer, int64_t row, int dim) const;
+
+  // Stores dk and dv, whose rows have the pitches.
+  void store_gradients(int32_t key, int keys, const float* dk, const float* dv) const;
+
+  const BackwardRun& run_;
+  const BackwardProblem& problem_;
+  const Geometry& geometry_;
+  const BackwardWork work_;
+  const BatchEntry& entry_;
+  const HeadGroup group_;
+  const int strip_, d_, dv_;
+  const int d_pitch_, dv_pitch_;  // whole strips
+  RowBlock block_;
 };
-void store_key_gradients(const BackwardRun& run, const BatchEntry& entry, int32_t kv_head,
-                         int32_t key, int keys, const KeyGradients& gradients);
 
 void run_fp32_backward(const BackwardRun& run, const BackwardWork& work);
 

@@ -358,13 +358,16 @@ void run_task(const Call& call, const Task& task) {
 // they have in memory, which prefetchers of the processor then follow.
 template <typename Head>
 void find_share(const std::vector<Head*>& heads, size_t h, TileRows* share) {
-  size_t count = heads.size();
   share->keys = heads.front()->upcoming().keys;
+  size_t first = h * static_cast<size_t>(share->keys);  // of the pieces, key by key
+  size_t head = first % heads.size(), key = first / heads.size();
   for (int j = 0; j < share->keys; ++j) {
-    size_t piece = h * static_cast<size_t>(share->keys) + static_cast<size_t>(j);
-    const TileRows& of_head = heads[piece % count]->upcoming();
-    share->k[j] = of_head.k[piece / count];
-    share->v[j] = of_head.v[piece / count];
+    const TileRows& of_head = heads[head]->upcoming();
+    share->k[j] = of_head.k[key];
+    share->v[j] = of_head.v[key];
+    if (++head < heads.size()) continue;
+    head = 0;
+    ++key;
   }
 }
 

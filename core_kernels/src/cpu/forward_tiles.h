@@ -118,78 +118,74 @@ class PairTiles {
 // For a decode step, whose few rows would leave most of a strip empty: a vector holds neighbours
 // along D or Dv, and keys and values are read once, where the tensor has them. Whether an entry's
 // rows are few depends on the entry alone. A task has several heads, which take turns tile by tile:
-// the heads of a token are beside each other in memory.
-class FewTiles {
+// the heads of a token are beside each other in memory. This is what both ways have in common.
+class FewRows {
+ public:
+  static constexpr bool kFetchAhead = false;  // the kernels do
+  static constexpr int kKeys = 32;            // of all heads, they stay in the second level
+
+  void share_scores(const FewRows& other) { s_ = other.s_; }
+  void load(const TileRows& tile, const TileRows& next);
+  void finish(const StripState& state);
+
+ protected:
+  // `rows` is the block's, or more; rows of q and o have multiples of `pitch` values.
+  FewRows(const TaskRows& task, int strip, int rows, int pitch);
+  int64_t bytes_of_rows() const;
+  void take_rows(Scratch* scratch);
+  FewKeys keys(int count) const;
+  FewKeys values(int count) const;
+
+  const TaskRows& task_;
+  const int strip_, rows_, d_, dv_, d_pitch_, dv_pitch_;
+  const TileRows* tile_ = nullptr;
+  const TileRows* next_ = nullptr;
+  float* s_ = nullptr;      // [kKeys][strip]
+  float* o_ = nullptr;      // [rows][dv_pitch]
+  float* alpha_ = nullptr;  // [strip]
+};
+
+class FewTiles : public FewRows {
  public:
   explicit FewTiles(const TaskRows& task);
 
-  static constexpr bool kFetchAhead = false;  // its kernels do
-  static constexpr int kKeys = 32;            // of all heads, they stay in the second level
-  static constexpr int kMostRows = 8;         // more fill a strip well enough
+  static constexpr int kMostRows = 8;  // more fill a strip well enough
   static bool take_dtypes(const ForwardProblem& problem);
   static int strip(const Microkernels& isa) { return isa.strip; }
   static int32_t tile_begin(int32_t begin) { return begin; }
 
   int64_t bytes() const;
   void take(Scratch* scratch);
-  void share_scores(const FewTiles& other) { s_ = other.s_; }
   void load_queries();
-  void load(const TileRows& tile, const TileRows& next);
   float* multiply_keys(int x, int keys);
   void attend(const Scores& scores, const Keep& keep, const StripState& state);
   void probabilities(const ProbsStep& step) { task_.isa.probs_step(step); }
-  void finish(const StripState& state);
 
  private:
-  FewKeys keys(int count) const;
-  FewKeys values(int count) const;
-
-  const TaskRows& task_;
-  const int strip_, rows_, d_, dv_, d_pitch_, dv_pitch_;
-  TileRows tile_;
-  const TileRows* next_ = nullptr;
-  float* q_ = nullptr;      // [strip][d_pitch]
-  float* qv_ = nullptr;     // [strip][dv_pitch]
-  float* s_ = nullptr;      // [kKeys][strip]
-  float* o_ = nullptr;      // [rows][dv_pitch]
-  float* alpha_ = nullptr;  // [strip]
+  float* q_ = nullptr;   // [strip][d_pitch]
+  float* qv_ = nullptr;  // [strip][dv_pitch]
 };
 
-// The same by products of bf16 pairs.
-class FewPairTiles {
+// The same by products of bf16 pairs; p takes the place of scores.
+class FewPairTiles : public FewRows {
  public:
   explicit FewPairTiles(const TaskRows& task);
 
-  static constexpr bool kFetchAhead = false;
-  static constexpr int kKeys = FewTiles::kKeys;
   static constexpr int kMostRows = 16;
   static int strip(const Microkernels& isa) { return isa.pairs->strip; }
   static int32_t tile_begin(int32_t begin) { return PairTiles::tile_begin(begin); }
 
   int64_t bytes() const;
   void take(Scratch* scratch);
-  void share_scores(const FewPairTiles& other) { s_ = other.s_; }
   void load_queries();
-  void load(const TileRows& tile, const TileRows& next);
   float* multiply_keys(int x, int keys);
   void attend(const Scores& scores, const Keep& keep, const StripState& state);
   void probabilities(const ProbsStep& step) { kernels_.probs_step(step); }
-  void finish(const StripState& state);
 
  private:
-  FewKeys keys(int count) const;
-  FewKeys values(int count) const;
-
-  const TaskRows& task_;
   const PairKernels& kernels_;
-  const int strip_, rows_, d_, dv_, d_pitch_, dv_pitch_;  // pitches in values
-  TileRows tile_;
-  const TileRows* next_ = nullptr;
   uint32_t* q_ = nullptr;   // [rows][d_pitch / 2]
   uint32_t* qv_ = nullptr;  // [rows][dv_pitch / 2]
-  float* s_ = nullptr;      // [kKeys][strip], then p in pairs
-  float* o_ = nullptr;      // [rows][dv_pitch]
-  float* alpha_ = nullptr;  // [strip]
 };
 
 }  // namespace fa::cpu

@@ -9,8 +9,6 @@
 namespace fa::cpu {
 namespace {
 
-int round_up(int value, int unit) { return (value + unit - 1) / unit * unit; }
-
 // Tiles and strips of one task, see microkernel.h for the layouts.
 struct Buffers {
   float *k, *v, *dk, *dv;  // [kTileKv][...]; gradients have padded rows
@@ -20,33 +18,19 @@ struct Buffers {
   uint32_t* keep;
 };
 
-class BackwardTask {
+class Fp32BackwardTask : BackwardTask {
  public:
-  BackwardTask(const BackwardRun& run, const BackwardWork& work)
-      : run_(run),
-        problem_(run.problem),
-        geometry_(run.problem.geometry),
+  Fp32BackwardTask(const BackwardRun& run, const BackwardWork& work)
+      : BackwardTask(run, work),
         isa_(run.isa),
-        entry_index_(work.entry),
-        entry_(geometry_.entries[static_cast<size_t>(work.entry)]),
-        group_{geometry_.group, work.kv_head, work.kv_head * geometry_.group},
-        split_(work.split),
-        strip_(run.isa.strip),
-        d_(geometry_.head_dim),
-        dv_(geometry_.value_dim),
         k_pitch_(d_ + kTilePadding),
         v_pitch_(dv_ + kTilePadding),
-        d_pitch_(round_up(d_, strip_)),
-        dv_pitch_(round_up(dv_, strip_)),
-        has_qv_(run.problem.qv.data != nullptr) {
+        has_qv_(problem_.qv.data != nullptr) {
     take_buffers();
   }
 
   void run() {
-    int32_t step = kTileKv * run_.plan.splits;
-    for (int32_t key = split_ * kTileKv; key < entry_.kv_len; key += step) {
-      run_tile(key, std::min(kTileKv, entry_.kv_len - key));
-    }
+    for_tiles([this](int32_t key, int keys) { run_tile(key, keys); });
   }
 
  private:
@@ -80,16 +64,11 @@ class BackwardTask {
                  buffers_.v);
     std::memset(buffers_.dk, 0, sizeof(float) * static_cast<size_t>(keys * d_pitch_));
     std::memset(buffers_.dv, 0, sizeof(float) * static_cast<size_t>(keys * dv_pitch_));
-    bool skip = FA_MUTATE("drop_tile", false, key > 0 && key + keys >= entry_.kv_len);
-    int64_t rows = int64_t{entry_.q_len} * group_.size;
-    for (int64_t row = 0; row < rows && !skip; row += strip_) {
-      int count = static_cast<int>(std::min<int64_t>(strip_, rows - row));
-      describe_rows(geometry_, entry_index_, group_, row, count, strip_, &block_);
+    for_rows(strip_, key, keys, [&](int64_t row) {
       StripRange range = strip_range(block_, 0, key, keys);
       if (range.keys > 0) run_strip(row, key, range);
-    }
-    store_key_gradients(run_, entry_, group_.kv_head, key, keys,
-                        {buffers_.dk, buffers_.dv, d_pitch_, dv_pitch_});
+    });
+    store_gradients(key, keys, buffers_.dk, buffers_.dv);
   }
 
   void load_queries() {
@@ -103,7 +82,7 @@ class BackwardTask {
   }
 
   void run_strip(int64_t row, int32_t key, const StripRange& range) {
-    load_row_values(run_, entry_, block_, 0, buffers_.lse2, buffers_.delta);
+    load_row_values(0, buffers_.lse2, buffers_.delta);
     load_queries();
     int keys = range.keys;
     multiply_keys(buffers_.s, buffers_.k, d_, k_pitch_, buffers_.q, keys, false);
@@ -112,32 +91,19 @@ class BackwardTask {
     probabilities(key, range);
     multiply_rows(buffers_.dv, dv_pitch_, buffers_.s, buffers_.dout_rows, keys);
     multiply_rows(buffers_.dk, d_pitch_, buffers_.dp, buffers_.q_rows, keys);
-    int64_t first = split_ * run_.rows + run_.head_first_row(entry_index_, group_.kv_head) + row;
-    multiply_dims(run_.dq + first * d_, buffers_.k, d_, k_pitch_, keys);
+    multiply_dims(query_gradient(run_.dq, row, d_), buffers_.k, d_, k_pitch_, keys);
     if (!has_qv_) return;
     multiply_rows(buffers_.dv, dv_pitch_, buffers_.dp, buffers_.qv_rows, keys);
-    multiply_dims(run_.dqv + first * dv_, buffers_.v, dv_, v_pitch_, keys);
+    multiply_dims(query_gradient(run_.dqv, row, dv_), buffers_.v, dv_, v_pitch_, keys);
   }
 
   void probabilities(int32_t key, const StripRange& range) {
-    const uint32_t* keep = nullptr;
-    if (geometry_.dropout.p > 0) {
-      fill_keep(geometry_, entry_index_, block_, 0, key, range.keys, buffers_.keep);
-      keep = buffers_.keep;
-    }
-    bool alibi = geometry_.alibi.data != nullptr;
-    Scores scores = {buffers_.s,
-                     range.keys,
-                     key,
-                     block_.lo,
-                     block_.hi,
-                     range.edge,
-                     geometry_.scale,
-                     geometry_.softcap,
-                     alibi ? block_.slope : nullptr,
-                     alibi ? block_.diagonal : nullptr};
-    isa_.backward_step({scores, buffers_.dp, buffers_.lse2, buffers_.delta, keep,
-                        static_cast<float>(1.0 / (1.0 - geometry_.dropout.p))});
+    BackwardStep step = step_of(0, key, range, buffers_.keep);
+    step.scores.s = buffers_.s;
+    step.dp = buffers_.dp;
+    step.lse2 = buffers_.lse2;
+    step.delta = buffers_.delta;
+    isa_.backward_step(step);
   }
 
   // c[key][row] (+)= tile[key] . strip[row]
@@ -158,24 +124,16 @@ class BackwardTask {
     isa_.gemm({gradient, strip_, 0, tile, 1, pitch, buffers_.dp, strip_, 0, dim, keys, 1, true});
   }
 
-  const BackwardRun& run_;
-  const BackwardProblem& problem_;
-  const Geometry& geometry_;
   const Microkernels& isa_;
-  const int32_t entry_index_;
-  const BatchEntry& entry_;
-  const HeadGroup group_;
-  const int32_t split_;
-  const int strip_, d_, dv_, k_pitch_, v_pitch_, d_pitch_, dv_pitch_;
+  const int k_pitch_, v_pitch_;
   const bool has_qv_;
   Buffers buffers_;
-  RowBlock block_;
 };
 
 }  // namespace
 
 void run_fp32_backward(const BackwardRun& run, const BackwardWork& work) {
-  BackwardTask(run, work).run();
+  Fp32BackwardTask(run, work).run();
 }
 
 }  // namespace fa::cpu

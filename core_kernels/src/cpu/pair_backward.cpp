@@ -11,35 +11,17 @@ namespace fa::cpu {
 namespace {
 
 constexpr int kRows = 64;  // of a block
+constexpr int kMostStrips = kRows / 16;  // no strip of pairs is narrower
 
-int round_up(int value, int unit) { return (value + unit - 1) / unit * unit; }
-
-const uint16_t* halves(const char* row) { return reinterpret_cast<const uint16_t*>(row); }
-
-class PairBackwardTask {
+class PairBackwardTask : BackwardTask {
  public:
   PairBackwardTask(const BackwardRun& run, const BackwardWork& work)
-      : run_(run),
-        problem_(run.problem),
-        geometry_(run.problem.geometry),
-        kernels_(*run.isa.pairs),
-        entry_index_(work.entry),
-        entry_(geometry_.entries[static_cast<size_t>(work.entry)]),
-        group_{geometry_.group, work.kv_head, work.kv_head * geometry_.group},
-        split_(work.split),
-        strip_(kernels_.strip),
-        d_(geometry_.head_dim),
-        dv_(geometry_.value_dim),
-        d_pitch_(round_up(d_, strip_)),
-        dv_pitch_(round_up(dv_, strip_)) {
+      : BackwardTask(run, work), kernels_(*run.isa.pairs) {
     take_buffers();
   }
 
   void run() {
-    int32_t step = kTileKv * run_.plan.splits;
-    for (int32_t key = split_ * kTileKv; key < entry_.kv_len; key += step) {
-      run_tile(key, std::min(kTileKv, entry_.kv_len - key));
-    }
+    for_tiles([this](int32_t key, int keys) { run_tile(key, keys); });
   }
 
  private:
@@ -81,44 +63,29 @@ class PairBackwardTask {
     load_tile(key, keys);
     std::fill(dk_, dk_ + keys * d_pitch_, 0.0f);
     std::fill(dv_sum_, dv_sum_ + keys * dv_pitch_, 0.0f);
-    bool skip = FA_MUTATE("drop_tile", false, key > 0 && key + keys >= entry_.kv_len);
-    int64_t rows = int64_t{entry_.q_len} * group_.size;
-    for (int64_t row = 0; row < rows && !skip; row += kRows) {
-      int count = static_cast<int>(std::min<int64_t>(kRows, rows - row));
-      describe_rows(geometry_, entry_index_, group_, row, count, strip_, &block_);
-      if (block_.first_key < key + keys && block_.end_key > key) run_block(row, key, keys);
-    }
-    store_key_gradients(run_, entry_, group_.kv_head, key, keys,
-                        {dk_, dv_sum_, d_pitch_, dv_pitch_});
+    for_rows(kRows, key, keys, [&](int64_t row) { run_block(row, key, keys); });
+    store_gradients(key, keys, dk_, dv_sum_);
   }
 
   void load_tile(int32_t key, int keys) {
     const char* rows[kTileKv];
     kv_rows(problem_.v, {}, entry_, group_.kv_head, key, keys, rows);
-    copy_rows(rows, keys, dv_, v_);
+    copy_pairs(rows, keys, dv_, v_);
     kv_rows(problem_.k, {}, entry_, group_.kv_head, key, keys, rows);
-    copy_rows(rows, keys, d_, k_);
-    for (int j = 0; j < keys; j += 2) {
-      int second = std::min(j + 1, keys - 1);  // without a partner ignored, see PairGemm
-      kernels_.pair_rows(halves(rows[j]), halves(rows[second]), d_, k_pairs_ + j / 2 * d_pitch_);
-    }
-  }
-
-  static void copy_rows(const char* const* rows, int keys, int dim, uint32_t* target) {
-    int pairs = (dim + 1) / 2;
-    size_t bytes = sizeof(uint16_t) * static_cast<size_t>(dim);
-    for (int j = 0; j < keys; ++j) std::memcpy(target + j * pairs, rows[j], bytes);
+    copy_pairs(rows, keys, d_, k_);
+    pair_keys(kernels_, rows, keys, d_, d_pitch_, k_pairs_);
   }
 
   void run_block(int64_t row, int32_t key, int keys) {
+    StripRange ranges[kMostStrips];
     int seen = 0;
     for (int x = 0; x < block_.strips; ++x) {
-      seen = std::max(seen, strip_range(block_, x, key, keys).keys);
+      ranges[x] = strip_range(block_, x, key, keys);
+      seen = std::max(seen, ranges[x].keys);
     }
     for (int x = 0; x < block_.strips; ++x) {
-      StripRange range = strip_range(block_, x, key, keys);
-      if (range.keys > 0) run_strip(x, row + x * strip_, key, range);
-      clear_rows(x, range.keys, seen);
+      if (ranges[x].keys > 0) run_strip(x, row + x * strip_, key, ranges[x]);
+      clear_rows(x, ranges[x].keys, seen);
       load_row_pairs(x);
     }
     int rows = block_.strips * strip_;
@@ -127,7 +94,7 @@ class PairBackwardTask {
   }
 
   void run_strip(int x, int64_t row, int32_t key, const StripRange& range) {
-    load_row_values(run_, entry_, block_, x, lse2_, delta_);
+    load_row_values(x, lse2_, delta_);
     load_pair_strip(kernels_, problem_.q, entry_, block_, x, d_, q_);
     load_pair_strip(kernels_, problem_.dout, entry_, block_, x, dv_, dout_);
     int keys = range.keys;
@@ -135,35 +102,17 @@ class PairBackwardTask {
     kernels_.gemm({dp_, strip_, v_, dv_pairs(), 1, dout_, strip_, keys, dv_, nullptr});
     probabilities(x, key, range);
     // dq[i][row] += sum over keys of k[key][i] * ds[key][row]
-    int64_t first = split_ * run_.rows + run_.head_first_row(entry_index_, group_.kv_head) + row;
-    float* dq = run_.dq + first * d_;
+    float* dq = query_gradient(run_.dq, row, d_);
     kernels_.gemm({dq, strip_, k_pairs_, 1, d_pitch_, ds_, strip_, d_, keys, ones_});
   }
 
   void probabilities(int x, int32_t key, const StripRange& range) {
-    const uint32_t* keep = nullptr;
-    if (geometry_.dropout.p > 0) {
-      fill_keep(geometry_, entry_index_, block_, x, key, range.keys, keep_);
-      keep = keep_;
-    }
-    bool alibi = geometry_.alibi.data != nullptr;
-    int first = x * strip_;
-    Scores scores = {s_,
-                     range.keys,
-                     key,
-                     block_.lo + first,
-                     block_.hi + first,
-                     range.edge,
-                     geometry_.scale,
-                     geometry_.softcap,
-                     alibi ? block_.slope + first : nullptr,
-                     alibi ? block_.diagonal + first : nullptr};
-    float keep_scale = static_cast<float>(1.0 / (1.0 - geometry_.dropout.p));
-    kernels_.backward_step({{scores, dp_, lse2_, delta_, keep, keep_scale},
-                            p_rows_ + first,
-                            ds_rows_ + first,
-                            kRows,
-                            ds_});
+    BackwardStep step = step_of(x, key, range, keep_);
+    step.scores.s = s_;
+    step.dp = dp_;
+    step.lse2 = lse2_;
+    step.delta = delta_;
+    kernels_.backward_step({step, p_rows_ + x * strip_, ds_rows_ + x * strip_, kRows, ds_});
   }
 
   // Keys that only other strips of the block see.
@@ -197,16 +146,7 @@ class PairBackwardTask {
     }
   }
 
-  const BackwardRun& run_;
-  const BackwardProblem& problem_;
-  const Geometry& geometry_;
   const PairKernels& kernels_;
-  const int32_t entry_index_;
-  const BatchEntry& entry_;
-  const HeadGroup group_;
-  const int32_t split_;
-  const int strip_, d_, dv_, d_pitch_, dv_pitch_;
-  RowBlock block_;
   uint32_t *k_, *k_pairs_, *v_;      // [keys][D/2], [keys/2][d_pitch], [keys][Dv/2]
   float *dk_, *dv_sum_;              // [keys][pitch]
   uint16_t *p_rows_, *ds_rows_;      // [keys][kRows]

@@ -1,24 +1,10 @@
 // Tiles of bf16 keys and values as pairs, for units with dot products of bf16.
 
 #include <algorithm>
-#include <cstring>
 
 #include "cpu/forward_tiles.h"
 
 namespace fa::cpu {
-namespace {
-
-const uint16_t* halves(const char* row) { return reinterpret_cast<const uint16_t*>(row); }
-
-// [keys][pairs of dim]
-void copy_rows(const char* const* rows, int keys, int dim, uint32_t* target) {
-  int pitch = (dim + 1) / 2;
-  size_t bytes = sizeof(uint16_t) * static_cast<size_t>(dim);
-  for (int j = 0; j < keys; ++j) std::memcpy(target + j * pitch, rows[j], bytes);
-}
-
-}  // namespace
-
 PairTiles::PairTiles(const TaskRows& task)
     : task_(task),
       kernels_(*task.isa.pairs),
@@ -66,12 +52,9 @@ void PairTiles::load_queries() {
 }
 
 void PairTiles::load(const TileRows& tile, const TileRows&) {
-  copy_rows(tile.k, tile.keys, d_, k_);
-  if (has_qv_) copy_rows(tile.v, tile.keys, dv_, v_rows_);
-  for (int j = 0; j < tile.keys; j += 2) {
-    int second = std::min(j + 1, tile.keys - 1);  // without a partner ignored, see PairGemm
-    kernels_.pair_rows(halves(tile.v[j]), halves(tile.v[second]), dv_, v_ + j / 2 * dv_);
-  }
+  copy_pairs(tile.k, tile.keys, d_, k_);
+  if (has_qv_) copy_pairs(tile.v, tile.keys, dv_, v_rows_);
+  pair_keys(kernels_, tile.v, tile.keys, dv_, dv_, v_);
 }
 
 float* PairTiles::multiply_keys(int x, int keys) {

@@ -127,6 +127,21 @@ void load_pair_strip(const PairKernels& kernels, const TokenView& view, const Ba
   kernels.pair_strip(rows, dim, target);
 }
 
+void copy_pairs(const char* const* rows, int keys, int dim, uint32_t* target) {
+  int pairs = (dim + 1) / 2;
+  size_t bytes = sizeof(uint16_t) * static_cast<size_t>(dim);
+  for (int j = 0; j < keys; ++j) std::memcpy(target + j * pairs, rows[j], bytes);
+}
+
+void pair_keys(const PairKernels& kernels, const char* const* rows, int keys, int dim, int pitch,
+               uint32_t* target) {
+  for (int j = 0; j < keys; j += 2) {
+    const char* partner = rows[std::min(j + 1, keys - 1)];
+    kernels.pair_rows(reinterpret_cast<const uint16_t*>(rows[j]),
+                      reinterpret_cast<const uint16_t*>(partner), dim, target + j / 2 * pitch);
+  }
+}
+
 void load_pair_rows(const TokenView& view, const BatchEntry& entry, const RowBlock& block, int rows,
                     int dim, int pitch, uint32_t* target) {
   std::memset(target, 0, sizeof(uint32_t) * static_cast<size_t>(rows * pitch));

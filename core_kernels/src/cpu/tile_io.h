@@ -9,6 +9,8 @@
 
 namespace fa::cpu {
 
+inline int round_up(int value, int unit) { return (value + unit - 1) / unit * unit; }
+
 // A row of zeros as long as the widest one, in every dtype.
 extern const char* const kZeroRow;
 
@@ -63,6 +65,14 @@ void strip_rows(const TokenView& view, const BatchEntry& entry, const RowBlock& 
 // bf16 values of a strip in pairs, [pairs of dim][strip]; with an odd dim the last pairs have a 0.
 void load_pair_strip(const PairKernels& kernels, const TokenView& view, const BatchEntry& entry,
                      const RowBlock& block, int strip_index, int dim, uint32_t* target);
+
+// Rows of bf16 keys as they are, [keys][pairs of dim].
+void copy_pairs(const char* const* rows, int keys, int dim, uint32_t* target);
+
+// The same rows in pairs of keys, [pairs of keys][pitch]. A last key without partner has itself,
+// which PairGemm ignores.
+void pair_keys(const PairKernels& kernels, const char* const* rows, int keys, int dim, int pitch,
+               uint32_t* target);
 
 // bf16 values of the first rows of a block as they are, [rows][pitch] pairs, zero-padded.
 void load_pair_rows(const TokenView& view, const BatchEntry& entry, const RowBlock& block, int rows,

@@ -88,10 +88,10 @@ void plan_forward(const ForwardProblem& problem, int32_t few_rows, Plan* plan) {
   }
   if (problem.probs.defined) plan->splits = 1;  // S_dmask needs the row maximum over all keys
   plan->few_rows = few_rows;
-  plan->few_heads =
-      few_heads(g, *plan, thread_count(options, plan->splits * row_count(g), total_work(g)));
+  double work = total_work(g);
+  plan->few_heads = few_heads(g, *plan, thread_count(options, plan->splits * row_count(g), work));
   plan->tasks = TaskList(g, *plan).size();
-  plan->threads = thread_count(options, plan->tasks, total_work(g));
+  plan->threads = thread_count(options, plan->tasks, work);
   ForwardWorkspace workspace = forward_workspace(problem, *plan);
   plan->workspace_bytes = workspace.rotated_q + workspace.partial_out + workspace.partial_lse;
 }
