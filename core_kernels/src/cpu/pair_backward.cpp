@@ -10,7 +10,7 @@
 namespace fa::cpu {
 namespace {
 
-constexpr int kRows = 64;  // of a block
+constexpr int kRows = 64;                // of a block
 constexpr int kMostStrips = kRows / 16;  // no strip of pairs is narrower
 
 class PairBackwardTask : BackwardTask {
