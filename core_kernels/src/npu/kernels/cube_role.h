@@ -16,9 +16,13 @@ class CubeRole {
   __aicore__ inline CubeRole(const ForwardArgs& args, const Schedule& schedule, int64_t core)
       : workspace_(args.workspace, core),
         scores_(args, schedule, workspace_, matmul_),
-        output_(args, schedule, workspace_, matmul_) {}
+        output_(args, schedule, workspace_, matmul_),
+        core_(core) {}
 
   __aicore__ inline void turn(const Turn& turn) {
+    if (turn.begins != nullptr && turn.begins->number == 0) {
+      output_.begin_apart(*turn.begins, core_);
+    }
     scores_.open(turn.begins);
     output_.open(turn.ends, turn.ends_next);
     const int32_t score_steps = scores_.steps(), output_steps = output_.steps();
@@ -44,6 +48,7 @@ class CubeRole {
   Matmul<Config> matmul_;
   ScoreProducts<Config> scores_;
   OutputProducts<Config> output_;
+  int64_t core_;
 };
 
 }  // namespace fa::npu

@@ -19,6 +19,7 @@ class OutputProducts {
   using Layout = CubeLayout<Config>;
   using Event = AscendC::HardEvent;
   static constexpr int32_t kStackKeys = Stack<Config>::kKeys;
+  static constexpr int32_t kKeysApart = 16;
 
   __aicore__ inline OutputProducts(const ForwardArgs& args, const Schedule& schedule,
                                    const Workspace<Config>& workspace, Matmul<Config>& matmul)
@@ -37,6 +38,18 @@ class OutputProducts {
 
   __aicore__ inline void drain() {
     wait_event<Event::MTE1_MTE2>(L1Event::kStream, 1 - stream_slot_);
+  }
+
+  // Before the first keys of all, some of the values: more by a few for each core. Cores that do
+  // equal work from the same cycle on would ask for L2 in the same cycles all along, and leave it
+  // idle together. What they load is needed anyway.
+  __aicore__ inline void begin_apart(const Unit& unit, int64_t core) {
+    if (Config::kInt8 || unit.keys == 0) return;  // codes are not cast yet
+    next_ = values_of(unit, 0);
+    int32_t keys = lesser(static_cast<int32_t>(core) * kKeysApart, kStackKeys);
+    for (; keys > 0 && next_.end < next_.tiles.end; keys -= kTile) {
+      load_tile(next_, lesser(keys, kTile));
+    }
   }
 
   // A null unit, or one without keys, takes no steps. `upcoming` is the unit after it, if known.
@@ -66,7 +79,7 @@ class OutputProducts {
   // One tile of a pass.
   __aicore__ inline void step() {
     const bool first = tile_ == tiles_.begin, last = tile_ + 1 == tiles_.end;
-    if (first || tile_ % Layout::kStreamTiles == 0) load_operands(first);
+    if (opens_stream()) load_operands(first);
     multiply({first, last});
     if (last) store();
     ++tile_;
@@ -80,7 +93,8 @@ class OutputProducts {
     const Unit* unit = nullptr;
     TileRange tiles = {0, 0};
     int32_t first_number = 0;
-    int32_t end = 0;  // of those that are loaded
+    int32_t end = 0;   // of those that are loaded
+    int32_t part = 0;  // keys of the next one that are
 
     __aicore__ inline int32_t number(int32_t tile) const {
       return first_number + tile - tiles.begin;
@@ -111,21 +125,38 @@ class OutputProducts {
   __aicore__ inline void load_operands(bool opens_pass) {
     const int32_t first = tile_ / Layout::kStreamTiles * Layout::kStreamTiles;
     const TileRange tiles{tile_, lesser(tiles_.end, first + Layout::kStreamTiles)};
-    stream_first_ = tile_;
     load_needed(tiles.end);
     if (first_pass() && opens_pass) wait_cross(CrossFlag::kProbsDone);
-    load_probs(stream_[stream_slot_], *unit_, tiles, row_);
+    if (opens_pass || !few_rows()) {
+      probs_place_ = 1 - probs_place_;
+      probs_first_ = tile_;
+      load_probs(stream_[probs_place_], *unit_, few_rows() ? tiles_ : tiles, row_);
+    }
     set_event<Event::MTE2_MTE1>(L1Event::kStream, stream_slot_);
     load_ahead();
   }
 
-  // Values are loaded ahead, but for those of the first unit and where rows see so few tiles that
+  __aicore__ inline bool opens_stream() const {
+    return tile_ == tiles_.begin || tile_ % Layout::kStreamTiles == 0;
+  }
+
+  // Few rows of probabilities: a place holds those of the whole unit, which come at once.
+  __aicore__ inline bool few_rows() const {
+    const int32_t rows = round_up(unit_->task.rows, Arch::kFractal);
+    return rows * kStackKeys <= Layout::kStreamTiles * kTile * kTile;
+  }
+
+  // Values are loaded ahead, but for some of the first unit and where rows see so few tiles that
   // there was no room: then MTE2 waits for all reads so far.
   __aicore__ inline void load_needed(int32_t end) {
-    if (current_.end >= end) return;
-    set_event<Event::MTE1_MTE2>(L1Event::kValues);
-    wait_event<Event::MTE1_MTE2>(L1Event::kValues);
-    while (current_.end < end) load_tile(current_);
+    while (current_.end < end) {
+      if (loaded_ - read_ == Layout::kStackTiles) {
+        set_event<Event::MTE1_MTE2>(L1Event::kValues);
+        wait_event<Event::MTE1_MTE2>(L1Event::kValues);
+        read_ = released_;
+      }
+      load_tile(current_);
+    }
   }
 
   // As many tiles of values as come of probabilities, so that loads of both are spread evenly, into
@@ -133,25 +164,30 @@ class OutputProducts {
   // are done.
   __aicore__ inline void load_ahead() {
     wait_event<Event::MTE1_MTE2>(L1Event::kStream, 1 - stream_slot_);
+    read_ = released_;
     for (int32_t count = 0; count < Layout::kStreamTiles; ++count) {
       Values& values = current_.end < current_.tiles.end ? current_ : next_;
-      const bool room = loaded_ - released_ < Layout::kStackTiles;
+      const bool room = loaded_ - read_ < Layout::kStackTiles;
       if (room && values.end < values.tiles.end) load_tile(values);
     }
   }
 
-  // The next tile of values.
-  __aicore__ inline void load_tile(Values& values) {
+  // The next tile of values, or what is missing of it; up to its first `most` keys.
+  __aicore__ inline void load_tile(Values& values, int32_t most = kTile) {
     const Unit& unit = *values.unit;
-    const int32_t tile = values.end++, first = tile * kTile, keys = unit.tile_keys(tile);
+    const int32_t tile = values.end, first = tile * kTile, keys = unit.tile_keys(tile);
+    const TokenRange part{values.part, lesser(keys, most)};
     const AscendC::LocalTensor<T> to = values_at(values.number(tile));
-    ++loaded_;
     if constexpr (Config::kInt8) {
       load_stack_rows(to, workspace_.values[unit.stack_slot()], first, keys, value_dim_,
                       {0, value_dim_});
     } else {
-      values_.load(to, unit.task, unit.first_key + first, keys, {0, value_dim_});
+      values_.load_part(to, unit.task, unit.first_key + first, keys, part, {0, value_dim_});
     }
+    const bool whole = part.end == keys;
+    values.end += whole ? 1 : 0;
+    loaded_ += whole ? 1 : 0;
+    values.part = whole ? 0 : part.end;
   }
   __aicore__ inline AscendC::LocalTensor<T> values_at(int32_t number) const {
     const int32_t place = number % Layout::kStackTiles;
@@ -173,10 +209,10 @@ class OutputProducts {
 
   __aicore__ inline void multiply(Step step) {
     const ProductShape shape{unit_->block_rows(row_), value_dim_, unit_->tile_keys(tile_)};
-    const int32_t in_stream = tile_ - stream_first_, number = current_.number(tile_);
+    const int32_t number = current_.number(tile_);
     matmul_.open_step();
-    if (in_stream == 0) wait_event<Event::MTE2_MTE1>(L1Event::kStream, stream_slot_);
-    matmul_.load_left(stream_[stream_slot_][probs_at(in_stream)], shape, shape.m);
+    if (opens_stream()) wait_event<Event::MTE2_MTE1>(L1Event::kStream, stream_slot_);
+    matmul_.load_left(stream_[probs_place_][probs_at(tile_ - probs_first_)], shape, shape.m);
     matmul_.load_right_by_columns(values_at(number), shape);
     if (last_pass()) released_ = number + 1;
     release_stream();
@@ -204,12 +240,14 @@ class OutputProducts {
   int32_t value_dim_;
   AscendC::LocalTensor<T> l1_values_, stream_[Layout::kSlots];
   Values current_, next_;              // of the unit, and of the upcoming one
-  int32_t loaded_ = 0, released_ = 0;  // tiles of values of all units
+  // Tiles of values of all units: loaded, with their last read on its way, and known to be read.
+  int32_t loaded_ = 0, released_ = 0, read_ = 0;
   const Unit* unit_ = nullptr;
   int32_t steps_ = 0;
   int32_t row_ = 0, tile_ = 0;                  // of the next step
   TileRange tiles_ = {};                        // of its pass
-  int32_t stream_slot_ = 0, stream_first_ = 0;  // place, and first tile in it
+  int32_t stream_slot_ = 0;                     // of this step's loads, an event
+  int32_t probs_place_ = 0, probs_first_ = 0;   // and the first tile there
 };
 
 }  // namespace fa::npu

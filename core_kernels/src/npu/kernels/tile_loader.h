@@ -18,6 +18,12 @@ struct Columns {
   int32_t count;
 };
 
+// Tokens [begin, end) of a tile.
+struct TokenRange {
+  int32_t begin;
+  int32_t end;
+};
+
 // Rows in L1: every column of 16 elements has `pitch` rows; a copy fills each `step`-th.
 struct L1Rows {
   int32_t pitch;
@@ -174,13 +180,24 @@ class TokenLoader {
     table_.SetGlobalBuffer(reinterpret_cast<__gm__ int32_t*>(args.pages.table));
   }
 
+  // A tile of `count` tokens.
   __aicore__ inline void load(const AscendC::LocalTensor<T>& to, const Task& task, int32_t token,
                               int32_t count, Columns columns) const {
+    load_part(to, task, token, count, {0, count}, columns);
+  }
+
+  // Of its tokens those of `part`, to where they lie in the whole tile.
+  __aicore__ inline void load_part(const AscendC::LocalTensor<T>& to, const Task& task,
+                                   int32_t token, int32_t count, TokenRange part,
+                                   Columns columns) const {
     const L1Rows place{round_up(count, Arch::kFractal), 1};
-    for_runs(task, token, count, columns.first, [&](int32_t done, int64_t at, int32_t rows) {
-      copy_rows(to[static_cast<uint32_t>(done * Arch::kFractal)], gm_[static_cast<uint64_t>(at)],
-                rows, arg_.seq_stride, columns.count, place);
-    });
+    for_runs(task, token + part.begin, part.end - part.begin, columns.first,
+             [&](int32_t done, int64_t at, int32_t rows) {
+               const int32_t row = part.begin + done;
+               copy_rows(to[static_cast<uint32_t>(row * Arch::kFractal)],
+                         gm_[static_cast<uint64_t>(at)], rows, arg_.seq_stride, columns.count,
+                         place);
+             });
   }
 
   // To UB, `pitch` elements from row to row, zeros behind the columns.
