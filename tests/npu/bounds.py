@@ -134,6 +134,15 @@ BOUNDS = (
         "places of values are given back with their unit, so values come later",
     ),
     Bound(_PLAIN, "output_products.h", "(tiles_.end, first + ", "(tiles_.end, first - 1 + "),
+    Bound(_PLAIN, "output_products.h", "rows * kStackKeys <=", "rows * kStackKeys / 2 <="),
+    Bound(
+        _PLAIN, "output_products.h", "read_ == Layout::kStackTiles", "read_ > Layout::kStackTiles"
+    ),
+    Bound(
+        _PLAIN, "output_products.h", "read_ < Layout::kStackTiles", "read_ <= Layout::kStackTiles"
+    ),
+    Bound(_PLAIN, "output_products.h", "part{values.part,", "part{values.part + 1,"),
+    Bound(_PLAIN, "tile_loader.h", "row = part.begin + done", "row = part.begin + done + 1"),
     Bound(_PLAIN, "unowned.h", "q.first + q.length, end", "q.first + q.length + 1, end"),
     Bound(_PLAIN, "unowned.h", "store(batch, 0, q.first)", "store(batch, 0, q.first - 1)"),
     Bound(

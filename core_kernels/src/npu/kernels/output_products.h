@@ -19,7 +19,7 @@ class OutputProducts {
   using Layout = CubeLayout<Config>;
   using Event = AscendC::HardEvent;
   static constexpr int32_t kStackKeys = Stack<Config>::kKeys;
-  static constexpr int32_t kKeysApart = 16;
+  static constexpr int32_t kKeysApart = Arch::kFractal;  // from core to core
 
   __aicore__ inline OutputProducts(const ForwardArgs& args, const Schedule& schedule,
                                    const Workspace<Config>& workspace, Matmul<Config>& matmul)
@@ -42,9 +42,10 @@ class OutputProducts {
 
   // Before the first keys of all, some of the values: more by a few for each core. Cores that do
   // equal work from the same cycle on would ask for L2 in the same cycles all along, and leave it
-  // idle together. What they load is needed anyway.
+  // idle together. What they load is needed anyway, but not soon where there is one unit only; and
+  // codes are not cast yet.
   __aicore__ inline void begin_apart(const Unit& unit, int64_t core) {
-    if (Config::kInt8 || unit.keys == 0) return;  // codes are not cast yet
+    if (Config::kInt8 || unit.closes_task) return;
     next_ = values_of(unit, 0);
     int32_t keys = lesser(static_cast<int32_t>(core) * kKeysApart, kStackKeys);
     for (; keys > 0 && next_.end < next_.tiles.end; keys -= kTile) {
@@ -239,15 +240,15 @@ class OutputProducts {
   TokenLoader<T> values_;
   int32_t value_dim_;
   AscendC::LocalTensor<T> l1_values_, stream_[Layout::kSlots];
-  Values current_, next_;              // of the unit, and of the upcoming one
+  Values current_, next_;  // of the unit, and of the upcoming one
   // Tiles of values of all units: loaded, with their last read on its way, and known to be read.
   int32_t loaded_ = 0, released_ = 0, read_ = 0;
   const Unit* unit_ = nullptr;
   int32_t steps_ = 0;
-  int32_t row_ = 0, tile_ = 0;                  // of the next step
-  TileRange tiles_ = {};                        // of its pass
-  int32_t stream_slot_ = 0;                     // of this step's loads, an event
-  int32_t probs_place_ = 0, probs_first_ = 0;   // and the first tile there
+  int32_t row_ = 0, tile_ = 0;                 // of the next step
+  TileRange tiles_ = {};                       // of its pass
+  int32_t stream_slot_ = 0;                    // of this step's loads, an event
+  int32_t probs_place_ = 0, probs_first_ = 0;  // and the first tile there
 };
 
 }  // namespace fa::npu
